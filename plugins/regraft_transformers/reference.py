@@ -1,0 +1,55 @@
+"""From a reference to a folder with a checkpoint."""
+
+import json
+import re
+from pathlib import Path
+
+from regraft import InvalidInputError
+from regraft_transformers.catalogue import CATALOGUE
+
+PREFIX = "hf:"
+HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+RANDOM = "?init=random"
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+
+
+def locate(reference: str) -> tuple[Path, bool] | None:
+    """The checkpoint folder and whether to leave it untrained; None when it is not ours."""
+    name, random = reference.removesuffix(RANDOM), reference.endswith(RANDOM)
+    folder = _folder(name)
+    return None if folder is None else (folder, random)
+
+
+def _folder(name: str) -> Path | None:
+    if name in CATALOGUE:
+        entry = CATALOGUE[name]
+        return entry.installed() or _from_hub(entry.hub, f"pip install {entry.package}")
+    explicit = name.startswith(PREFIX)
+    path = Path(name.removeprefix(PREFIX)).expanduser()
+    if path.is_dir():
+        return _checked(path, explicit)
+    if explicit or HUB_NAME.match(name):
+        return _from_hub(name.removeprefix(PREFIX), "give a local folder")
+    return None
+
+
+def _checked(folder: Path, explicit: bool) -> Path | None:
+    """A Transformers folder is one whose config.json names a model type."""
+    config = folder / "config.json"
+    if config.is_file() and "model_type" in json.loads(config.read_text("utf-8")):
+        return folder
+    if explicit:
+        raise InvalidInputError(f"{folder} has no config.json that names a model_type.")
+    return None
+
+
+def _from_hub(name: str, otherwise: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=FILES))
+    except Exception as error:
+        raise InvalidInputError(
+            f"'{name}' is neither a local folder nor to be had from the Hugging Face hub "
+            f"({type(error).__name__}). Check the name and the network, or {otherwise}."
+        ) from error

@@ -1,0 +1,49 @@
+"""regraft: all that a plugin imports. Nothing inside regraft imports from here."""
+
+from regraft.classification import Classification
+from regraft.contract import (
+    Columns,
+    Feature,
+    Inputs,
+    LinearHead,
+    NoOptions,
+    ParameterGroup,
+    SourceDescriptor,
+    SourceModel,
+    Step,
+    Task,
+    TensorSpec,
+    TextInputs,
+    TrainingPlan,
+    TransferStrategy,
+)
+from regraft.domain import Adaptation, Event
+from regraft.errors import InvalidInputError, RegraftError, TooLargeError, UnsupportedError
+from regraft.hookspecs import hookimpl
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Adaptation",
+    "Classification",
+    "Columns",
+    "Event",
+    "Feature",
+    "Inputs",
+    "InvalidInputError",
+    "LinearHead",
+    "NoOptions",
+    "ParameterGroup",
+    "RegraftError",
+    "SourceDescriptor",
+    "SourceModel",
+    "Step",
+    "Task",
+    "TensorSpec",
+    "TextInputs",
+    "TooLargeError",
+    "TrainingPlan",
+    "TransferStrategy",
+    "UnsupportedError",
+    "hookimpl",
+]

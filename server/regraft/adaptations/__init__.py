@@ -1,0 +1,1 @@
+"""Strings the stages together: from what a user asks for to a published version."""

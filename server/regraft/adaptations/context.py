@@ -1,0 +1,48 @@
+"""What the stages of one running adaptation share: where to read and write, whom to tell."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from regraft.domain import Adaptation, Event
+from regraft.errors import CancelledRunError
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+from regraft.settings import Settings
+
+
+@dataclass
+class Context:
+    """One run. `listen` hears every event; `stop` says whether somebody wants it to end."""
+
+    adaptation: Adaptation
+    registry: Registry
+    plugins: Plugins
+    settings: Settings
+    listen: Callable[[Event], None] = lambda event: None
+    stop: Callable[[], bool] = lambda: False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def report(self, kind: str, data: dict[str, Any]) -> None:
+        """Record an event and tell everybody."""
+        event = self.registry.runs.record(self.adaptation.id, kind, data)
+        self.listen(event)
+        self.plugins.notify("adaptation_reported", self.adaptation, event)
+
+    def cancelled(self) -> bool:
+        return self.stop() or self.registry.runs.cancel_requested(self.adaptation.id)
+
+    def check_cancelled(self) -> None:
+        if self.cancelled():
+            raise CancelledRunError("The adaptation was cancelled.")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage; stages of one name add up."""
+        self.check_cancelled()
+        self.report("stage", {"name": name})
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

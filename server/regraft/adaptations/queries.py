@@ -1,0 +1,67 @@
+"""What can be asked about the registry and the plugins, as the JSON that the API answers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from regraft.domain import JSON
+from regraft.errors import UnknownNameError
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+
+
+def listing(kind: str, registry: Registry, plugins: Plugins) -> list[JSON]:
+    """All models, adaptations, endpoints, sources, tasks, strategies or plugins."""
+    lists: dict[str, Callable[[], list[JSON]]] = {
+        "models": lambda: [version.as_dict() for version in registry.models.versions()],
+        "adaptations": lambda: [run.as_dict() for run in registry.runs.all()],
+        "endpoints": lambda: [endpoint.as_dict() for endpoint in registry.models.endpoints()],
+        "sources": lambda: [vars(source) | {"plugin": p} for _, p, source in _of(plugins.sources)],
+        "tasks": lambda: [_task(task) | {"plugin": p} for _, p, task in _of(plugins.tasks)],
+        "strategies": lambda: [_strategy(s) | {"plugin": p} for _, p, s in _of(plugins.strategies)],
+        "plugins": lambda: [record.as_dict() for record in plugins.records],
+    }
+    if kind not in lists:
+        raise UnknownNameError("kind of resource", kind, lists)
+    return lists[kind]()
+
+
+def _of(offers: Any) -> list[tuple[str, str, Any]]:
+    found: list[tuple[str, str, Any]] = offers.items_once()
+    return found
+
+
+def _task(task: Any) -> JSON:
+    return {
+        "name": task.name,
+        "modality": task.modality,
+        "primary": task.primary,
+        "summary": task.summary,
+    }
+
+
+def _strategy(strategy: Any) -> JSON:
+    schema = strategy.Options.model_json_schema()
+    options = {name: field.get("default") for name, field in schema.get("properties", {}).items()}
+    return {
+        "name": strategy.name,
+        "kind": strategy.kind,
+        "freezes_backbone": strategy.freezes_backbone,
+        "summary": strategy.summary,
+        "paper": strategy.paper,
+        "options": options,
+    }
+
+
+def show_version(registry: Registry, name: str, version: int | None) -> JSON:
+    """A version with its whole report; the newest unless it is named."""
+    found = registry.models.version(name, version)
+    manifest = json.loads(registry.blobs.read(found.manifest.sha256))
+    report = json.loads(registry.blobs.read(manifest["report"]["sha256"]))
+    blobs = {part: manifest[part]["sha256"] for part in ("backbone", "head")}
+    return {**found.as_dict(), "blobs": blobs, "report": report}
+
+
+def describe(endpoint: str, version: int, predictions: list[JSON]) -> JSON:
+    """The readable form of an answer."""
+    return {"model": endpoint, "version": str(version), "predictions": predictions}

@@ -1,0 +1,66 @@
+"""Checks a whole request before anything is started."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from regraft.contract import Feature, SourceModel, Task, TransferStrategy
+from regraft.domain import AdaptationSpec
+from regraft.errors import InvalidInputError
+from regraft.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request: its names looked up, its options read, its source model opened."""
+
+    spec: AdaptationSpec
+    task: type[Task]
+    strategy: TransferStrategy
+    source: SourceModel
+    feature: Feature
+
+
+def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
+    """A spec from outside; InvalidInputError names each wrong field."""
+    try:
+        return AdaptationSpec.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInputError(explain(error)) from error
+
+
+def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
+    """Look up every name and read every option; opens the source model but loads no weights."""
+    task = plugins.task(spec.task)
+    kind = plugins.strategy(spec.strategy)
+    try:
+        strategy = kind(kind.Options.model_validate(dict(spec.options)), spec.seed)
+    except ValidationError as error:
+        known = ", ".join(kind.Options.model_fields) or "none"
+        raise InvalidInputError(
+            f"Strategy '{spec.strategy}': {explain(error)} Its options: {known}."
+        ) from error
+    source = plugins.open_source(spec.source)
+    if source.modality != task.modality:
+        raise InvalidInputError(
+            f"Task '{spec.task}' takes {task.modality}, but source model '{spec.source}' takes "
+            f"{source.modality}."
+        )
+    return Request(spec, task, strategy, source, source.feature(task.form, strategy.feature()))
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with which field, a sentence each."""
+    return " ".join(
+        f"{'.'.join(map(str, detail['loc'])) or 'request'}: {_sentence(detail)}"
+        for detail in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _sentence(detail: Any) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "there is no such option."
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    given = "" if detail["type"] == "missing" else f", not {str(detail['input'])[:60]!r}"
+    return f"{message[:1].lower()}{message[1:]}{given}."

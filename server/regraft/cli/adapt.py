@@ -1,0 +1,91 @@
+"""`regraft adapt`: from a labelled file to a published version."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from regraft.adaptations.request import parse_spec
+from regraft.cli.backend import open_backend
+from regraft.cli.options import common, settings_from
+from regraft.cli.output import print_json
+from regraft.cli.progress import ProgressBar
+from regraft.cli.report import print_result
+from regraft.errors import InvalidInputError
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--name", required=True, help="Names the model and its endpoint."),
+    click.option("--task", default="text-classification", show_default=True),
+    click.option("--source", required=True, help="Catalogue name, path, hub name or KIND:REF."),
+    click.option("--strategy", default="linear-probe", show_default=True),
+    click.option("--text-column", "input_column", help="Found by its name unless given."),
+    click.option("--label-column", help="Found by its name unless given."),
+    click.option("--group-column", help="Rows of one group stay in one part."),
+    click.option("--test", help="A file with the test rows; DATA is then split in two."),
+    click.option("--validation", help="A file with the validation rows."),
+    click.option("--split", help="Fractions of train, validation, test [.7,.15,.15]."),
+    click.option("--limit-rows", type=int, help="Use only so many rows of DATA."),
+    click.option(
+        "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the strategy."
+    ),
+    click.option("--seed", type=int, help="Of the split and of training [0]."),
+    click.option("--workers", type=int, help="Ray Train workers [one a GPU, else one]."),
+    click.option("--detach", is_flag=True, help="With a server: do not wait for the end."),
+    click.option("--no-promote", is_flag=True, help="Publish, but leave the endpoint as it is."),
+)
+
+
+def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("data")
+@_with_options
+@common
+def adapt(**given: Any) -> None:
+    """Adapt a source model to DATA, a CSV, TSV, JSONL or Parquet file, and publish the result."""
+    as_json, detach = given.pop("as_json"), given.pop("detach")
+    settings = settings_from(home=given.pop("home"), url=given.pop("url"))
+    spec = parse_spec(_values(given))
+    with open_backend(settings) as backend, ProgressBar() as bar:
+        result = backend.adapt(spec, detach, bar.show)
+    if as_json:
+        print_json(result)
+    elif detach:
+        print(f"submitted as {result['id']}")
+    else:
+        print_result(result)
+
+
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """The command line's words as those of a spec."""
+    values = {name: value for name, value in given.items() if value is not None}
+    values["promote"] = not values.pop("no_promote")
+    values["options"] = dict(_pair(text) for text in given["options"])
+    if "split" in values:
+        values["split"] = _fractions(values["split"])
+    return values
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InvalidInputError(f"--option wants KEY=VALUE, not '{text}'.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        fractions = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        fractions = ()
+    if len(fractions) != 3:
+        raise InvalidInputError(f"--split wants three fractions such as .7,.15,.15, not '{text}'.")
+    return fractions

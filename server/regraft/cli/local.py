@@ -1,0 +1,67 @@
+"""The work of a command, done in this process on a home directory."""
+
+from typing import Any
+
+from regraft.adaptations.context import Context
+from regraft.adaptations.queries import describe, listing, show_version
+from regraft.adaptations.request import check_request
+from regraft.adaptations.run import run
+from regraft.domain import JSON, AdaptationSpec
+from regraft.errors import InvalidInputError
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+from regraft.serving.predictor import open_predictor
+from regraft.serving.sessions import available_cpus
+from regraft.settings import Settings
+
+
+class LocalBackend:
+    """No server: the registry is opened here, and Ray is started when a strategy needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.registry = Registry(settings.resolved_home, settings.database)
+        self.plugins = Plugins.load()
+
+    def adapt(self, spec: AdaptationSpec, detach: bool, show: Any) -> JSON:
+        if detach:
+            raise InvalidInputError("--detach needs a server: start one with `regraft serve`.")
+        check_request(spec, self.plugins)
+        adaptation, _ = self.registry.runs.submit(spec)
+        context = Context(
+            adaptation,
+            self.registry,
+            self.plugins,
+            self.settings,
+            listen=lambda event: show(event.kind, event.data),
+        )
+        return run(context).result or {}
+
+    def listing(self, kind: str) -> list[JSON]:
+        return listing(kind, self.registry, self.plugins)
+
+    def model(self, name: str, version: int | None) -> JSON:
+        return show_version(self.registry, name, version)
+
+    def adaptation(self, identifier: str) -> JSON:
+        return self.registry.runs.get(identifier).as_dict()
+
+    def endpoint(self, name: str) -> JSON:
+        return self.registry.models.endpoint(name).as_dict()
+
+    def promote(self, name: str, version: int) -> JSON:
+        return self.registry.models.promote(name, version).as_dict()
+
+    def roll_back(self, name: str) -> JSON:
+        return self.registry.models.roll_back(name).as_dict()
+
+    def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
+        """Answer without a server, by the same code that serves."""
+        from regraft.registry.manifest import Manifest
+
+        served = self.registry.models.endpoint(endpoint)
+        version = self.registry.models.version(endpoint, served.version)
+        manifest = Manifest.load(version.manifest.sha256, self.registry.blobs)
+        predictor = open_predictor(manifest, self.registry.blobs, self.plugins, available_cpus())
+        predictions = predictor.task.answers(predictor.predict(inputs))
+        return describe(endpoint, served.version, predictions)

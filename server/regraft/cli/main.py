@@ -1,0 +1,64 @@
+"""The `regraft` command: its commands, and what its exit codes mean."""
+
+import logging
+import sys
+import warnings
+
+import click
+
+from regraft.cli.adapt import adapt
+from regraft.cli.catalogue import plugins, sources, strategies, tasks
+from regraft.cli.demo import demo
+from regraft.cli.manage import adaptations, endpoints, models
+from regraft.cli.predict import predict
+from regraft.cli.serve import serve
+from regraft.errors import CancelledRunError, RegraftError
+
+INVALID, FAILED, CANCELLED = 2, 1, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="regraft")
+def regraft() -> None:
+    """Adapt a pretrained model to your labelled data, judge it honestly, serve it."""
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    warnings.simplefilter("ignore")
+
+
+for command in (
+    adapt,
+    serve,
+    predict,
+    models,
+    adaptations,
+    endpoints,
+    sources,
+    tasks,
+    strategies,
+    plugins,
+    demo,
+):
+    regraft.add_command(command)
+
+
+def main() -> None:
+    """Run the command; 2 is bad input, 1 a failed run, 130 a cancelled one."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of a command line; messages go to stderr."""
+    try:
+        regraft.main(args=arguments, prog_name="regraft", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (CancelledRunError, KeyboardInterrupt, click.Abort):
+        click.echo("Cancelled.", err=True)
+        return CANCELLED
+    except RegraftError as error:
+        click.echo(f"Error: {error}", err=True)
+        return INVALID if error.status < 500 or error.status == 501 else FAILED
+    return 0

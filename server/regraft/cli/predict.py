@@ -1,0 +1,27 @@
+"""`regraft predict`: ask an endpoint."""
+
+from typing import Any
+
+import click
+
+from regraft.cli.backend import open_backend
+from regraft.cli.options import common, settings_from
+from regraft.cli.output import print_json, print_rows
+
+
+@click.command()
+@click.argument("endpoint")
+@click.argument("inputs", nargs=-1, required=True, metavar="TEXT...")
+@common
+def predict(endpoint: str, inputs: tuple[str, ...], **given: Any) -> None:
+    """Ask ENDPOINT for the label of each TEXT."""
+    with open_backend(settings_from(home=given["home"], url=given["url"])) as backend:
+        answer = backend.predict(endpoint, list(inputs))
+    if given["as_json"]:
+        print_json(answer)
+        return
+    rows = [
+        {"text": text, **prediction}
+        for text, prediction in zip(inputs, answer["predictions"], strict=True)
+    ]
+    print_rows(rows, {"label": "LABEL", "score": "SCORE", "text": "TEXT"}, "")

@@ -1,0 +1,61 @@
+"""Progress of an adaptation on stderr."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from regraft.cli.output import stderr
+
+
+class ProgressBar:
+    """Turns events into one line that moves; a plain log where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self.console = stderr()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("submitted", total=None)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def show(self, kind: str, data: dict[str, Any]) -> None:
+        """One event."""
+        if kind == "stage":
+            self._line(data["name"].replace("_", " "))
+            self.bar.update(self.task, description=data["name"], completed=0, total=None)
+        elif kind == "features":
+            self.bar.update(self.task, completed=data["done"], total=data["rows"])
+        elif kind == "step":
+            done = (data["epoch"] - 1) * data["steps"] + data["step"]
+            total = data["epochs"] * data["steps"]
+            described = f"train, loss {data['loss']:.3f}"
+            self.bar.update(self.task, description=described, completed=done, total=total)
+        elif kind == "epoch":
+            self._line(f"epoch {data['epoch']}: " + _figures(data["validation"]))
+        elif kind == "waiting":
+            self._line(f"waiting for {data['needs']} {data['of']}, {data['free']:g} free")
+
+    def _line(self, text: str) -> None:
+        self.bar.console.print(f"· {text}", style="dim")
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())

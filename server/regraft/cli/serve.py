@@ -1,0 +1,8 @@
+"""`regraft serve`."""
+
+import click
+
+
+@click.command()
+def serve() -> None:
+    """Serve."""

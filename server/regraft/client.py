@@ -1,0 +1,5 @@
+"""A client of the HTTP API."""
+
+
+class Client:
+    """Stub."""

@@ -1,0 +1,326 @@
+"""The contract of a plugin: source models, tasks and transfer strategies."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from regraft.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    import torch
+
+    from regraft.model import TargetModel
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+FeatureForm = Literal["pooled", "sequence", "map"]
+StrategyKind = Literal["feature", "parameter", "structure", "cross-domain"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A named tensor: its Open Inference Protocol data type and its shape.
+
+    A string in the shape names an axis of variable length.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Where a backbone can end: `pooled` [B, D], `sequence` [B, T, D] or `map` [B, C, H, W].
+
+    `size` is D or C.
+    """
+
+    name: str
+    form: FeatureForm
+    size: int
+
+
+@dataclass(frozen=True)
+class SourceDescriptor:
+    """A row of the catalogue: what is known of a source model without opening it."""
+
+    name: str
+    modality: str
+    licence: str
+    origin: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a source model takes, as far as a task must know it to encode rows.
+
+    Every field travels with the published version: `bytes` as a file, the rest as JSON.
+    """
+
+    tensors: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class TextInputs(Inputs):
+    """Token ids: `tokenizer` is a `tokenizer.json` of the tokenizers library; lengths in tokens."""
+
+    tokenizer: bytes
+    max_length: int
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """One affine map: logits = features · weightᵀ + bias; weight [C, D], bias [C], float32."""
+
+    weight: Array
+    bias: Array
+
+
+class SourceModel(ABC):
+    """A pretrained model, opened. It gives an ONNX graph, or a torch module, or both.
+
+    With a module alone the host exports it; with a graph alone only strategies that freeze the
+    backbone apply.
+    """
+
+    name: str
+    modality: str
+    inputs: Inputs
+    features: tuple[Feature, ...]
+    """The places where the backbone can end, the best default of each form first."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that determines the outputs: weights, configuration, tokenizer."""
+
+    def graph(self, feature: Feature) -> bytes | None:
+        """The backbone that ends at `feature` as a single-file ONNX model, if it is one already."""
+        return None
+
+    def module(self, feature: Feature) -> "torch.nn.Module | None":
+        """A fresh torch module of it: the tensors of `inputs` by name in, the feature out."""
+        return None
+
+    def details(self) -> dict[str, Any]:
+        """What `regraft sources show` adds: parameter count, licence, origin."""
+        return {}
+
+    def feature(self, form: FeatureForm, name: str | None = None) -> Feature:
+        """The feature of this name, or the default one of this form."""
+        fitting = [feature for feature in self.features if feature.form == form]
+        for feature in fitting:
+            if name in (None, feature.name):
+                return feature
+        offered = ", ".join(feature.name for feature in fitting) or "none"
+        wanted = f"a feature '{name}'" if name else "any feature"
+        raise UnsupportedError(
+            f"Source model '{self.name}' lacks {wanted} of the form '{form}'. It offers: {offered}."
+        )
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names under which a task looks for its columns, most likely first."""
+
+    input: tuple[str, ...]
+    label: tuple[str, ...] = ("label", "class", "category", "target", "y")
+
+
+class Task(ABC):
+    """What the model is for: how a row becomes model input, and how output becomes an answer.
+
+    The module of a task imports neither torch nor transformers at import time, since serving loads
+    it; `head`, `loss` and `serving_head` import torch inside. `encode` is the same code for
+    training and serving.
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[str]
+    summary: ClassVar[str]
+    inputs_type: ClassVar[type[Inputs]]
+    form: ClassVar[FeatureForm]
+    primary: ClassVar[str]
+    """The metric that decides; greater is better."""
+    columns: ClassVar[Columns]
+
+    def __init__(self, inputs: Inputs, labels: Sequence[str]) -> None:
+        self.inputs = inputs
+        self.labels = tuple(labels)
+
+    @classmethod
+    def check(cls, value: Any) -> str | None:
+        """Why this input cannot be used, or None."""
+        return None
+
+    @classmethod
+    def labels_of(cls, labels: Iterable[str]) -> tuple[str, ...]:
+        """The label set in the order of the outputs."""
+        return tuple(sorted(set(labels)))
+
+    # data → model
+
+    @abstractmethod
+    def targets(self, labels: Sequence[str]) -> Array:
+        """Labels as the loss wants them, one item a row."""
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Any]) -> dict[str, Array]:
+        """Rows as one padded batch, a tensor for each of `inputs.tensors`."""
+
+    def size(self, row: Any) -> int:
+        """A cheap estimate of a row's cost; rows of like size are batched together."""
+        return 1
+
+    # training
+
+    @abstractmethod
+    def head(self, feature: Feature) -> "torch.nn.Module":
+        """A fresh head: a feature in, outputs (logits) out."""
+
+    @abstractmethod
+    def loss(self, outputs: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+        """The mean loss of a batch."""
+
+    def activate(self, outputs: "torch.Tensor") -> "torch.Tensor":
+        """Outputs of the head as they are served, such as probabilities from logits."""
+        return outputs
+
+    @abstractmethod
+    def serving_head(self, head: "torch.nn.Module") -> "LinearHead | torch.nn.Module":
+        """The head as it is served: its output is what `metrics` and `decode` take."""
+
+    # judging; `outputs` are those of the served graph
+
+    @abstractmethod
+    def metrics(self, outputs: Array, targets: Array) -> dict[str, Any]:
+        """P_T and L_T: at least `primary` and `loss`, ready for JSON."""
+
+    @abstractmethod
+    def scores(self, outputs: Array, targets: Array) -> Array:
+        """Each row's share of the primary metric [B], for paired intervals."""
+
+    @abstractmethod
+    def majority(self, targets: Array, rows: int) -> Array:
+        """The outputs of a model that learnt nothing but the training targets."""
+
+    @abstractmethod
+    def simple_baseline(self, seed: int) -> Any:
+        """An unfitted scikit-learn estimator from rows to outputs by `predict_proba`."""
+
+    # serving
+
+    @abstractmethod
+    def request_tensors(self) -> tuple[TensorSpec, ...]:
+        """What a prediction request carries."""
+
+    @abstractmethod
+    def response_tensors(self) -> tuple[TensorSpec, ...]:
+        """What a prediction answers."""
+
+    @abstractmethod
+    def rows(self, tensors: Arrays) -> list[Any]:
+        """Request tensors as rows; raises InvalidInputError with what is wrong."""
+
+    @abstractmethod
+    def decode(self, outputs: Array) -> dict[str, Array]:
+        """Outputs of the served graph as response tensors."""
+
+    @abstractmethod
+    def answers(self, tensors: Arrays) -> list[dict[str, Any]]:
+        """Response tensors as one readable record a row."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step, as `extra_loss` sees it."""
+
+    model: "TargetModel"
+    batch: Mapping[str, "torch.Tensor"]
+    features: "torch.Tensor"
+    logits: "torch.Tensor"
+    unlabelled: Mapping[str, "torch.Tensor"] | None = None
+
+
+class NoOptions(BaseModel):
+    """The options of a strategy that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a learning rate, as a multiple of the strategy's own."""
+
+    parameters: "list[torch.nn.Parameter]"
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What the training loop needs from a strategy's options; rates per step of AdamW."""
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    patience: int = 2
+    max_gradient_norm: float = field(default=1.0)
+
+
+class TransferStrategy(ABC):
+    """How knowledge goes from the source model to the target. One instance a job.
+
+    A strategy that freezes the backbone implements `fit`; any other is trained by the host's loop
+    and changes it through the remaining methods, each of which has a default.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[StrategyKind]
+    summary: ClassVar[str]
+    paper: ClassVar[str] = ""
+    freezes_backbone: ClassVar[bool] = False
+    Options: ClassVar[type[BaseModel]] = NoOptions
+
+    def __init__(self, options: Any, seed: int) -> None:
+        self.options = options
+        self.seed = seed
+
+    def feature(self) -> str | None:
+        """The name of the feature to use; None is the source model's default."""
+        return None
+
+    def fit(self, features: Array, targets: Array) -> LinearHead:
+        """The head for frozen features [N, D] and class indices [N]."""
+        raise UnsupportedError(
+            f"Strategy '{self.name}' has no closed form: it trains the backbone."
+        )
+
+    def plan(self) -> TrainingPlan:
+        """Epochs, batch size and rates of the training loop."""
+        return TrainingPlan()
+
+    def prepare(self, model: "TargetModel") -> "TargetModel":
+        """The model to train: this one, changed, or another."""
+        return model
+
+    def parameter_groups(self, model: "TargetModel") -> list[ParameterGroup]:
+        """Which parameters learn, and how fast."""
+        return [ParameterGroup([p for p in model.parameters() if p.requires_grad])]
+
+    def start_epoch(self, epoch: int, model: "TargetModel") -> None:  # noqa: B027 - a no-op hook
+        """Called before each epoch, which counts from 0."""
+
+    def extra_loss(self, step: Step) -> "torch.Tensor | None":
+        """A term to add to the task's loss."""
+        return None
+
+    def finish(self, model: "TargetModel") -> "TargetModel":
+        """The model to export, from the trained one."""
+        return model

@@ -1,0 +1,86 @@
+"""Rows as labelled examples, each of them checked."""
+
+from collections.abc import Iterator
+
+from regraft.contract import Task
+from regraft.data.cells import as_text, is_unicode
+from regraft.data.columns import Roles
+from regraft.data.table import Table
+from regraft.domain import Examples
+from regraft.errors import DataError, Problem
+
+MAX_CLASSES = 1000
+
+
+def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
+    """The rows of a table as examples; labels and groups are stripped, inputs are not.
+
+    A row without a group has the group "". Raises DataError with the problems of all rows:
+    empty-input, empty-label, unusable-input, unusable-label, unusable-group, bad-encoding.
+    """
+    inputs, problems = _texts(table, roles.input, "input")
+    labels, found = _texts(table, roles.label, "label")
+    problems += found
+    groups = None
+    if roles.group is not None:
+        groups, found = _texts(table, roles.group, "group")
+        problems += found
+    problems += _refused(inputs, task)
+    if problems:
+        raise DataError(table.source, sorted(problems, key=lambda problem: problem.row or 0))
+    return Examples(
+        inputs=tuple(inputs),
+        labels=tuple(label.strip() for label in labels),
+        numbers=tuple(range(1, table.height + 1)),
+        groups=None if groups is None else tuple(group.strip() for group in groups),
+    )
+
+
+def _texts(table: Table, column: str, role: str) -> tuple[list[str], list[Problem]]:
+    """The column as text, "" where it cannot be, and what is wrong with it."""
+    texts, problems = [], []
+    for number, cell in enumerate(table.cells(column), 1):
+        text = as_text(cell)
+        if text is None:
+            kind = type(cell).__name__
+            message = f"the {role} is a {kind}, not a text, a number or a boolean"
+            problems.append(Problem(f"unusable-{role}", message, number))
+        elif not text.strip() and role != "group":
+            problems.append(Problem(f"empty-{role}", f"the {role} is empty", number))
+        elif not is_unicode(text):
+            message = f"the {role} holds half of a surrogate pair, which is no character"
+            problems.append(Problem("bad-encoding", message, number))
+        texts.append(text or "")
+    return texts, problems
+
+
+def _refused(inputs: list[str], task: type[Task]) -> Iterator[Problem]:
+    for number, text in enumerate(inputs, 1):
+        reason = task.check(text) if text.strip() else None
+        if reason is not None:
+            yield Problem("unusable-input", reason, number)
+
+
+def check_classes(source: str, labels: tuple[str, ...]) -> None:
+    """Raises DataError (one-class, too-many-classes) for a label set that cannot be learnt."""
+    if len(labels) < 2:
+        message = f"every row has the label '{labels[0]}'; at least two classes are needed"
+        raise DataError(source, [Problem("one-class", message)])
+    if len(labels) > MAX_CLASSES:
+        message = (
+            f"{len(labels):,} different labels; the limit is {MAX_CLASSES:,}. "
+            "Is --label-column the right column?"
+        )
+        raise DataError(source, [Problem("too-many-classes", message)])
+
+
+def check_known(source: str, examples: Examples, labels: tuple[str, ...]) -> None:
+    """Raises DataError (unknown-label) with every row whose label is none of `labels`."""
+    known = set(labels)
+    problems = [
+        Problem("unknown-label", f"no row of the data has the label '{label}'", number)
+        for label, number in zip(examples.labels, examples.numbers, strict=True)
+        if label not in known
+    ]
+    if problems:
+        raise DataError(source, problems)

@@ -1,0 +1,212 @@
+"""The records that the stages hand to each other. All are immutable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+JSON = dict[str, Any]
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+RESERVED_NAMES = frozenset({"stats", "versions", "ready"})
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class AdaptationSpec(BaseModel):
+    """What a user asks for: one adaptation of one source model to one data set.
+
+    `data`, `test` and `validation` are paths or data-set references; fractions are of the
+    rows of `data`, in the order train, validation, test.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    data: str
+    task: str = "text-classification"
+    source: str
+    strategy: str = "linear-probe"
+    options: Mapping[str, Any] = Field(default_factory=dict)
+    input_column: str | None = None
+    label_column: str | None = None
+    group_column: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    split: tuple[Fraction, Fraction, Fraction] = (0.7, 0.15, 0.15)
+    limit_rows: Annotated[int, Field(gt=0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    promote: bool = True
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(f"'{name}' is reserved; choose another name")
+        return name
+
+    @model_validator(mode="after")
+    def _split_sums_to_one(self) -> Self:
+        if abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"the three parts of split must sum to 1, not {sum(self.split):g}")
+        return self
+
+
+class State(StrEnum):
+    """Where an adaptation stands; the last three are final."""
+
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self not in (State.SUBMITTED, State.RUNNING)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step of an adaptation's progress, numbered from 1 within it."""
+
+    number: int
+    time: datetime
+    kind: str
+    data: JSON
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One run of the pipeline. `result` is there once it succeeded, `reason` once it failed."""
+
+    id: str
+    spec: AdaptationSpec
+    state: State
+    submitted: datetime
+    finished: datetime | None = None
+    reason: str | None = None
+    result: JSON | None = None
+
+    def as_dict(self) -> JSON:
+        return {
+            "id": self.id,
+            "name": self.spec.name,
+            "state": str(self.state),
+            "submitted": self.submitted.isoformat(),
+            "finished": self.finished and self.finished.isoformat(),
+            "reason": self.reason,
+            "spec": self.spec.model_dump(mode="json"),
+            "result": self.result,
+        }
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows. `numbers` are the data-row numbers in the file, from 1."""
+
+    inputs: tuple[Any, ...]
+    labels: tuple[str, ...]
+    numbers: tuple[int, ...]
+    groups: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Any) -> "Examples":
+        """The rows at these positions, in this order."""
+        chosen = [int(index) for index in indices]
+        return Examples(
+            tuple(self.inputs[i] for i in chosen),
+            tuple(self.labels[i] for i in chosen),
+            tuple(self.numbers[i] for i in chosen),
+            None if self.groups is None else tuple(self.groups[i] for i in chosen),
+        )
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set in three parts that share no row, with what is worth telling about it."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    labels: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        return {part: len(getattr(self, part)) for part in ("train", "validation", "test")}
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A stored byte string, named by what it holds."""
+
+    sha256: str
+    size: int
+
+    def as_dict(self) -> JSON:
+        return {"sha256": self.sha256, "size": self.size}
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A published version: complete, immutable, and named by its manifest's hash."""
+
+    name: str
+    version: int
+    manifest: Blob
+    created: datetime
+    summary: JSON = field(default_factory=dict)
+
+    def as_dict(self) -> JSON:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "created": self.created.isoformat(),
+            "manifest": self.manifest.sha256,
+            **self.summary,
+        }
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Which version of a model answers; `previous` is what a rollback goes to."""
+
+    name: str
+    version: int
+    previous: int | None
+    revision: int
+    changed: datetime
+
+    def as_dict(self) -> JSON:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "previous": self.previous,
+            "revision": self.revision,
+            "changed": self.changed.isoformat(),
+            "path": f"/v2/models/{self.name}",
+        }
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where one adaptation may write: its own directory, and the cache that all share."""
+
+    run: Path
+    cache: Path

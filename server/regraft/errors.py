@@ -1,0 +1,105 @@
+"""Every error that a user can meet, with the HTTP status that it means."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+
+
+class RegraftError(Exception):
+    """The root of all errors that are told to a user; `status` is its HTTP status."""
+
+    status = 500
+
+
+class InvalidInputError(RegraftError, ValueError):
+    """What was asked for cannot be meant: a wrong value, option or combination."""
+
+    status = 422
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a data set.
+
+    `row` counts data rows from 1 (None: the whole file), `code` is stable for programs.
+    """
+
+    code: str
+    message: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.row is None else f"row {self.row}: "
+        return f"{where}{self.message} [{self.code}]"
+
+
+class DataError(InvalidInputError):
+    """A data set that cannot be used; `problems` holds the first hundred reasons."""
+
+    limit = 100
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        found = list(problems)
+        self.source = source
+        self.problems = tuple(found[: self.limit])
+        shown = "\n".join(f"  {problem}" for problem in self.problems[:10])
+        more = len(found) - min(len(found), 10)
+        super().__init__(f"{source}:\n{shown}" + (f"\n  and {more} more" if more else ""))
+
+    def as_dicts(self) -> list[dict[str, object]]:
+        return [asdict(problem) for problem in self.problems]
+
+
+class UnknownNameError(RegraftError, LookupError):
+    """A name that nothing here bears; the message lists what there is."""
+
+    status = 404
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        listed = ", ".join(names) if names else "none"
+        super().__init__(f"Unknown {kind} '{name}'.{hint} Known: {listed}.")
+
+
+class ConflictError(RegraftError):
+    """The request is fine but contradicts the present state."""
+
+    status = 409
+
+
+class TooLargeError(InvalidInputError):
+    """An input over one of the caps; the message names the cap."""
+
+    status = 413
+
+
+class UnsupportedError(RegraftError, NotImplementedError):
+    """A thing that this component does not offer; the message says what does."""
+
+    status = 501
+
+
+class OverloadedError(RegraftError):
+    """The queue is full: come back after `retry_after` seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class NotReadyError(OverloadedError):
+    """The thing exists but cannot answer yet."""
+
+
+class RunFailedError(RegraftError):
+    """An adaptation that could not finish; the message is its reason."""
+
+
+class CancelledRunError(RegraftError):
+    """An adaptation that somebody cancelled."""
+
+    status = 409

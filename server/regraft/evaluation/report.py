@@ -1,0 +1,62 @@
+"""The report of a version: its metrics on the test part, beside those of the baselines."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regraft.contract import Array, Task
+from regraft.domain import JSON, DataSet, Examples
+from regraft.evaluation.intervals import paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Something that was asked for the test rows: its outputs and what they are worth."""
+
+    outputs: Array
+    metrics: JSON
+
+
+def judge(task: Task, outputs: Array, targets: Array) -> Judged:
+    return Judged(outputs, task.metrics(outputs, targets))
+
+
+def majority_baseline(task: Task, data: DataSet) -> Judged:
+    """A model that learnt nothing but how frequent the classes are."""
+    targets = task.targets(data.test.labels)
+    return judge(task, task.majority(task.targets(data.train.labels), len(targets)), targets)
+
+
+def simple_baseline(task: Task, data: DataSet, seed: int) -> Judged:
+    """What can be had without a source model, trained on the same rows."""
+    estimator = task.simple_baseline(seed)
+    known = task.targets(data.train.labels)
+    estimator.fit(list(data.train.inputs), known)
+    return judge(task, _predict(estimator, data.test), task.targets(data.test.labels))
+
+
+def _predict(estimator: Any, rows: Examples) -> Array:
+    return np.asarray(estimator.predict_proba(list(rows.inputs)))
+
+
+def build_report(
+    task: Task, data: DataSet, ours: Judged, baselines: dict[str, Judged], seed: int
+) -> JSON:
+    """The whole report as JSON; `gain` is ours against the simple baseline, positive is better."""
+    targets = task.targets(data.test.labels)
+    gain = paired_bootstrap(
+        task.scores(ours.outputs, targets),
+        task.scores(baselines["simple"].outputs, targets),
+        seed,
+    )
+    return {
+        "primary": task.primary,
+        "metrics": ours.metrics,
+        "baselines": {name: judged.metrics for name, judged in baselines.items()},
+        "gain": {**gain.as_dict(), "against": "simple", "metric": task.primary},
+        "labels": list(task.labels),
+        "rows": data.counts(),
+        "fingerprint": data.fingerprint,
+        "notes": list(data.notes),
+    }

@@ -1,0 +1,98 @@
+"""The parity gate: the exported graphs must say what the torch model says."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regraft.contract import Array, LinearHead, Task
+from regraft.domain import JSON
+from regraft.errors import RunFailedError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ROWS = 64
+TOLERANCE = 1e-3
+
+Outputs = Callable[[Sequence[Any]], Array]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The greatest difference of any output, and the share of rows whose best output agrees."""
+
+    max_abs_diff: float
+    argmax_agreement: float
+    rows: int
+    batches: tuple[int, ...]
+
+    def as_dict(self) -> JSON:
+        return {**vars(self), "batches": list(self.batches)}
+
+
+def torch_outputs(backbone: "nn.Module", head: "LinearHead | nn.Module", task: Task) -> Outputs:
+    """The same function as the exported graphs, computed by torch."""
+    import torch
+
+    backbone = backbone.eval().cpu()
+    head_module = _module(head).eval().cpu()
+
+    def outputs(rows: Sequence[Any]) -> Array:
+        batch = {name: torch.from_numpy(array) for name, array in task.encode(rows).items()}
+        with torch.no_grad():
+            result: Array = head_module(backbone(**batch)).numpy()
+        return result
+
+    return outputs
+
+
+def _module(head: "LinearHead | nn.Module") -> "nn.Module":
+    import torch
+    from torch import nn
+
+    if not isinstance(head, LinearHead):
+        return head
+    classes, size = head.weight.shape
+    linear = nn.Linear(size, classes)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(head.weight))
+        linear.bias.copy_(torch.from_numpy(head.bias))
+    return nn.Sequential(linear, nn.Softmax(dim=-1))
+
+
+def check_parity(reference: Outputs, exported: Outputs, rows: Sequence[Any], most: int) -> Parity:
+    """Compare on real rows in batches of 1, 2 and `most`; RunFailedError beyond the tolerance."""
+    pairs = [
+        (reference(batch), exported(batch))
+        for size in (1, 2, most)
+        for batch in _batches(rows, size)
+    ]
+    expected = np.concatenate([pair[0] for pair in pairs])
+    found = np.concatenate([pair[1] for pair in pairs])
+    parity = Parity(
+        float(np.abs(expected - found).max()),
+        float((expected.argmax(-1) == found.argmax(-1)).mean()),
+        len(rows),
+        (1, 2, most),
+    )
+    if parity.max_abs_diff > TOLERANCE or parity.argmax_agreement < 1:
+        raise RunFailedError(
+            f"The exported model differs from the trained one by {parity.max_abs_diff:.2g} "
+            f"(allowed {TOLERANCE:g}) and agrees on {parity.argmax_agreement:.1%} of "
+            f"{parity.rows} rows (all must): it is not published."
+        )
+    return parity
+
+
+def _batches(rows: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def parity_rows(rows: Sequence[Any], task: Task) -> list[Any]:
+    """Real rows of ragged size: evenly spaced from the shortest to the longest."""
+    ordered = sorted(rows, key=task.size)
+    positions = np.linspace(0, len(ordered) - 1, min(ROWS, len(ordered))).round().astype(int)
+    chosen = [ordered[int(i)] for i in positions]
+    return [chosen[i] for i in np.random.default_rng(0).permutation(len(chosen))]

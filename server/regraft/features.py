@@ -1,0 +1,65 @@
+"""Features: what a frozen backbone says of rows, computed by the blob that will serve, cached."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft.contract import Array, Task
+from regraft.registry.blobs import write_atomically
+from regraft.serving.predictor import Backbone
+
+BATCH = 32
+
+
+def compute_features(
+    backbone: Backbone,
+    task: Task,
+    rows: Sequence[Any],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Array:
+    """The feature of each row, in order; rows of like size go through together.
+
+    `progress` is called with the count of rows done after each batch, and may raise to stop.
+    """
+    order = np.argsort([task.size(row) for row in rows], kind="stable")[::-1]
+    parts: list[Array] = []
+    for start in range(0, len(order), BATCH):
+        batch = [rows[int(i)] for i in order[start : start + BATCH]]
+        parts.append(backbone.features(task.encode(batch)))
+        progress(min(start + BATCH, len(order)))
+    joined = np.concatenate(parts)
+    result = np.empty_like(joined)
+    result[order] = joined
+    return result
+
+
+class FeatureCache:
+    """Features on disk, by the backbone, the way rows are encoded, and the rows."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def get(self, key: str) -> Array | None:
+        path = self.directory / f"{key}.npy"
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def put(self, key: str, features: Array) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, features, allow_pickle=False)
+        write_atomically(self.directory / f"{key}.npy", buffer.getvalue())
+
+
+def features_key(backbone: str, encoding: str, rows: Sequence[Any]) -> str:
+    """The cache key of these rows (text or bytes) through this backbone."""
+    digest = hashlib.sha256(f"{backbone} {encoding} ".encode())
+    for row in rows:
+        content = row if isinstance(row, bytes) else str(row).encode()
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()

@@ -1,0 +1,178 @@
+"""Finds, loads and asks plugins. A broken one is listed with its reason and stops nobody."""
+
+import importlib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+import pluggy
+
+from regraft import hookspecs
+from regraft.contract import SourceDescriptor, SourceModel, Task, TransferStrategy
+from regraft.domain import Adaptation, Event
+from regraft.errors import ConflictError, InvalidInputError, UnknownNameError
+
+log = logging.getLogger("regraft.plugins")
+
+Named = TypeVar("Named")
+
+
+@dataclass
+class PluginRecord:
+    """One installed plugin: LOADED or FAILED, and what it provides."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    state: str = "LOADED"
+    reason: str | None = None
+    provides: list[str] = field(default_factory=list)
+
+    def fail(self, reason: str) -> None:
+        self.state, self.reason = "FAILED", reason
+        log.warning("plugin %s of %s: %s", self.name, self.distribution, reason)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class Offers(dict[str, list[tuple[str, Named]]]):
+    """Offered things by name, each with the plugins that offer it."""
+
+    def one(self, kind: str, name: str) -> Named:
+        """The thing of this name; an error if none or several plugins offer it."""
+        if name not in self:
+            raise UnknownNameError(kind, name, self)
+        if len(self[name]) > 1:
+            owners = " and ".join(f"'{plugin}'" for plugin, _ in self[name])
+            raise ConflictError(
+                f"The plugins {owners} both offer the {kind} '{name}'. Uninstall one of them."
+            )
+        return self[name][0][1]
+
+    def items_once(self) -> list[tuple[str, str, Named]]:
+        """(name, plugin, thing) of everything offered, by name."""
+        return [(n, plugin, thing) for n in sorted(self) for plugin, thing in self[n]]
+
+
+class Plugins:
+    """The plugins of this process."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self.manager.add_hookspecs(hookspecs)
+        self.records: list[PluginRecord] = []
+        self.sources: Offers[SourceDescriptor] = Offers()
+        self.tasks: Offers[type[Task]] = Offers()
+        self.strategies: Offers[type[TransferStrategy]] = Offers()
+
+    @classmethod
+    def load(cls, only: Iterable[str] | None = None) -> "Plugins":
+        """All installed plugins, or those of these entry-point names, in a stable order."""
+        plugins = cls()
+        wanted = None if only is None else set(only)
+        found = entry_points(group=hookspecs.PROJECT)
+        for point in sorted(found, key=lambda point: (point.name, point.value)):
+            if wanted is None or point.name in wanted:
+                plugins.add_entry_point(point)
+        return plugins
+
+    def add_entry_point(self, point: EntryPoint) -> None:
+        dist = point.dist
+        name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
+        record = PluginRecord(point.name, point.value, name, version)
+        self.records.append(record)
+        try:
+            module = importlib.import_module(point.module)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything at import
+            record.fail(f"cannot be imported: {type(error).__name__}: {error}")
+            return
+        self._register(module, record)
+
+    def add(self, plugin: object, name: str) -> None:
+        """A plugin that is not installed: a module or object with hook implementations."""
+        record = PluginRecord(name, type(plugin).__name__, "local", "0")
+        self.records.append(record)
+        self._register(plugin, record)
+
+    def _register(self, plugin: object, record: PluginRecord) -> None:
+        try:
+            self.manager.register(plugin, f"{record.distribution}:{record.name}")
+            self.manager.check_pending()
+            found = [
+                *self._collect(plugin, "register_source_models", SourceDescriptor),
+                *self._collect(plugin, "register_tasks", Task),
+                *self._collect(plugin, "register_strategies", TransferStrategy),
+            ]
+        except Exception as error:  # noqa: BLE001 - a plugin's hooks may raise anything
+            self.manager.unregister(plugin)
+            record.fail(f"{type(error).__name__}: {error}")
+            return
+        for offers, kind, thing in found:
+            offers.setdefault(thing.name, []).append((record.name, thing))
+            record.provides.append(f"{kind}:{thing.name}")
+
+    def _collect(self, plugin: object, hook: str, kind: type) -> list[tuple[Any, str, Any]]:
+        """What this plugin's hook returns, checked, with the offers that it belongs to."""
+        implementation: Callable[[], Any] | None = getattr(plugin, hook, None)
+        things = [] if implementation is None else implementation()
+        offers, word = {
+            SourceDescriptor: (self.sources, "source"),
+            Task: (self.tasks, "task"),
+            TransferStrategy: (self.strategies, "strategy"),
+        }[kind]
+        for thing in things:
+            fits = isinstance(thing, type) and issubclass(thing, kind)
+            if not (fits or isinstance(thing, kind)):
+                raise TypeError(f"{hook} returned {thing!r}, which is not a {kind.__name__}")
+            if not isinstance(getattr(thing, "name", None), str):
+                raise TypeError(f"{hook} returned {thing!r}, which has no name")
+        return [(offers, word, thing) for thing in things]
+
+    def task(self, name: str) -> type[Task]:
+        return self.tasks.one("task", name)
+
+    def strategy(self, name: str) -> type[TransferStrategy]:
+        return self.strategies.one("strategy", name)
+
+    def owner(self, offers: "Offers[Any]", name: str) -> PluginRecord:
+        """The record of the plugin that offers `name`."""
+        plugin = offers[name][0][0]
+        return next(record for record in self.records if record.name == plugin)
+
+    def open_source(self, reference: str) -> SourceModel:
+        """The source model that one plugin opens for this reference."""
+        if reference in self.sources:
+            self.sources.one("source model", reference)
+        claims = self._claims(reference)
+        if len(claims) > 1:
+            kinds = " or ".join(sorted(type(claim).__module__.split(".")[0] for claim in claims))
+            raise InvalidInputError(
+                f"More than one plugin can open '{reference}' ({kinds}). "
+                "Say which with a prefix, such as hf:… or onnx:…."
+            )
+        if not claims:
+            raise UnknownNameError("source model", reference, self.sources)
+        return claims[0]
+
+    def _claims(self, reference: str) -> list[SourceModel]:
+        found: list[SourceModel | None] = self.manager.hook.open_source_model(reference=reference)
+        return [source for source in found if source is not None]
+
+    def dataset_path(self, uri: str) -> str:
+        """The local file that a data reference stands for; itself unless a plugin knows better."""
+        found: str | None = self.manager.hook.open_dataset(uri=uri)
+        return found or uri
+
+    def notify(self, hook: str, adaptation: Adaptation, event: Event | None = None) -> None:
+        """Tell the observers; what they raise is logged and goes no further."""
+        arguments = {"adaptation": adaptation} | ({} if event is None else {"event": event})
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            chosen = {name: arguments[name] for name in implementation.argnames}
+            try:
+                implementation.function(**chosen)
+            except Exception:  # an observer may raise anything
+                log.exception("observer %s of %s failed", hook, implementation.plugin_name)

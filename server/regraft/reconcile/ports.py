@@ -1,0 +1,60 @@
+"""Whether a port is free, and who holds it."""
+
+import errno
+import os
+import socket
+
+import psutil
+
+from regraft.errors import InvalidInputError
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Returns where `host:port` can be listened on; else InvalidInputError that says why not.
+
+    Port 0 is always free: the system chooses.
+    """
+    family, kind, protocol, _, address = _address(host, port)
+    with socket.socket(family, kind, protocol) as listener:
+        # As servers do: a connection that is merely winding down holds nothing.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            raise InvalidInputError(_refusal(host, port, error)) from error
+
+
+def _address(host: str, port: int) -> tuple[int, int, int, str, tuple[object, ...]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise InvalidInputError(f"No such host to listen on: '{host}' ({error}).") from error
+    # HAProxy prefers IPv4 for a name such as localhost.
+    return min(found, key=lambda entry: entry[0] != socket.AF_INET)
+
+
+def _refusal(host: str, port: int, error: OSError) -> str:
+    if error.errno != errno.EADDRINUSE:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return f"Cannot listen on {host}:{port}: {reason}."
+    return f"Port {port} on {host} is taken{_holder(port)}. Free it or choose another (--port)."
+
+
+def _holder(port: int) -> str:
+    # Whoever may not look (macOS without root) or comes too late learns only that it is taken.
+    try:
+        pid = _listener(port)
+        if pid is None:
+            return ""
+        return f" by process {pid} ({' '.join(psutil.Process(pid).cmdline())[:200]})"
+    except psutil.Error:
+        return ""
+
+
+def _listener(port: int) -> int | None:
+    for connection in psutil.net_connections("tcp"):
+        listens = connection.status == psutil.CONN_LISTEN
+        if listens and connection.laddr.port == port and connection.pid is not None:
+            pid: int = connection.pid
+            return pid
+    return None

@@ -1,0 +1,76 @@
+"""Content-addressed storage: a blob is named by its SHA-256 and never changes."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from regraft.domain import Blob
+from regraft.errors import RegraftError
+
+
+class CorruptBlobError(RegraftError):
+    """A stored blob whose bytes are not those that its name promises."""
+
+
+class BlobStore:
+    """Blobs on a local disk, under `ROOT/sha256/ab/abcd…`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "sha256"
+
+    def path(self, sha256: str) -> Path:
+        """Where this blob is, or would be."""
+        return self.root / sha256[:2] / sha256
+
+    def put(self, content: bytes) -> Blob:
+        """Store the bytes; a crash leaves the blob complete or absent."""
+        blob = Blob(hashlib.sha256(content).hexdigest(), len(content))
+        target = self.path(blob.sha256)
+        if not target.exists():
+            write_atomically(target, content)
+        return blob
+
+    def __contains__(self, sha256: object) -> bool:
+        return isinstance(sha256, str) and self.path(sha256).is_file()
+
+    def verified(self, sha256: str) -> Path:
+        """The path of a blob, after reading it whole; CorruptBlobError if it is damaged or gone."""
+        path = self.path(sha256)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise CorruptBlobError(f"The blob {sha256} is missing.") from error
+        if found != sha256:
+            raise CorruptBlobError(f"The blob {sha256} is damaged: it hashes to {found}.")
+        return path
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes of a blob, verified."""
+        return self.verified(sha256).read_bytes()
+
+
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write to a temporary file beside the target, sync it, rename it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in this directory survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,79 @@
+"""The home directory: what lies where, and which server owns it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regraft.errors import ConflictError
+from regraft.registry.blobs import BlobStore
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths under one root. Everything durable is in the database and the blobs."""
+
+    root: Path
+
+    @property
+    def blobs(self) -> BlobStore:
+        return BlobStore(self.root / "blobs")
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.root / 'regraft.db'}"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "endpoints"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    def run(self, adaptation: str) -> Path:
+        """The working directory of one adaptation."""
+        return self.root / "runs" / adaptation
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "server.json"
+
+    def create(self) -> "Home":
+        self.root.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def server_url(self) -> str | None:
+        """The URL of the server that owns this home, if one runs."""
+        try:
+            with self.lock.open() as file:
+                return None if _locks(file.fileno()) else str(json.load(file)["url"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    @contextmanager
+    def owned_by(self, url: str) -> Iterator[None]:
+        """Own this home as the server at `url`; the kernel frees the lock if the process dies."""
+        self.create()
+        with self.lock.open("a+") as file:
+            if not _locks(file.fileno()):
+                raise ConflictError(f"A server already owns {self.root}: {self.server_url()}.")
+            file.truncate(0)
+            file.write(json.dumps({"url": url, "pid": os.getpid()}))
+            file.flush()
+            yield
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""Adaptations and their events, as rows."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
+from regraft.errors import ConflictError, UnknownNameError
+from regraft.registry.schema import adaptations, events
+
+OPEN = [str(state) for state in State if not state.final]
+
+
+class RunRegistry:
+    """The states of adaptations: submitted → running → succeeded, failed or cancelled."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def submit(self, spec: AdaptationSpec, key: str | None = None) -> tuple[Adaptation, bool]:
+        """A new adaptation, or the one that this idempotency key made; whether it is new."""
+        row = {
+            "id": f"a-{secrets.token_hex(6)}",
+            "spec": spec.model_dump(mode="json"),
+            "state": str(State.SUBMITTED),
+            "submitted": datetime.now(UTC),
+            "idempotency_key": key,
+            "cancel": False,
+        }
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(insert(adaptations).values(**row))
+        except IntegrityError:
+            return self._earlier(spec, key), False
+        return self.get(str(row["id"])), True
+
+    def _earlier(self, spec: AdaptationSpec, key: str | None) -> Adaptation:
+        query = select(adaptations).where(adaptations.c.idempotency_key == key)
+        with self.engine.begin() as connection:
+            earlier = _adaptation(connection.execute(query).one())
+        if earlier.spec != spec:
+            raise ConflictError(
+                f"The Idempotency-Key was already used for another request ({earlier.id})."
+            )
+        return earlier
+
+    def get(self, identifier: str) -> Adaptation:
+        query = select(adaptations).where(adaptations.c.id == identifier)
+        with self.engine.begin() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise UnknownNameError("adaptation", identifier, [a.id for a in self.all()[:5]])
+        return _adaptation(row)
+
+    def all(self) -> list[Adaptation]:
+        """All adaptations, the newest first."""
+        query = select(adaptations).order_by(adaptations.c.submitted.desc())
+        with self.engine.begin() as connection:
+            return [_adaptation(row) for row in connection.execute(query)]
+
+    def start(self, identifier: str) -> bool:
+        """Submitted → running; False when it was cancelled before it began."""
+        return self._change(identifier, [str(State.SUBMITTED)], state=str(State.RUNNING))
+
+    def finish(
+        self, identifier: str, state: State, reason: str | None = None, result: JSON | None = None
+    ) -> bool:
+        """To a final state; False when it has one already."""
+        return self._change(
+            identifier,
+            OPEN,
+            state=str(state),
+            finished=datetime.now(UTC),
+            reason=reason,
+            result=result,
+        )
+
+    def request_cancel(self, identifier: str) -> Adaptation:
+        """Ask a run to stop; one that has not begun is cancelled at once."""
+        self.get(identifier)
+        self._change(identifier, OPEN, cancel=True)
+        self._change(
+            identifier,
+            [str(State.SUBMITTED)],
+            state=str(State.CANCELLED),
+            finished=datetime.now(UTC),
+        )
+        return self.get(identifier)
+
+    def cancel_requested(self, identifier: str) -> bool:
+        query = select(adaptations.c.cancel).where(adaptations.c.id == identifier)
+        with self.engine.begin() as connection:
+            return bool(connection.scalar(query))
+
+    def record(self, identifier: str, kind: str, data: JSON) -> Event:
+        """Append an event."""
+        now = datetime.now(UTC)
+        with self.engine.begin() as connection:
+            last = connection.scalar(
+                select(func.max(events.c.number)).where(events.c.adaptation == identifier)
+            )
+            number = (last or 0) + 1
+            connection.execute(
+                insert(events).values(
+                    adaptation=identifier, number=number, time=now, kind=kind, data=data
+                )
+            )
+        return Event(number, now, kind, data)
+
+    def events(self, identifier: str, after: int = 0) -> list[Event]:
+        """The events numbered above `after`, in order."""
+        query = (
+            select(events)
+            .where(events.c.adaptation == identifier, events.c.number > after)
+            .order_by(events.c.number)
+        )
+        with self.engine.begin() as connection:
+            return [
+                Event(row.number, _aware(row.time), row.kind, row.data)
+                for row in connection.execute(query)
+            ]
+
+    def _change(self, identifier: str, states: list[str], **values: Any) -> bool:
+        statement = (
+            update(adaptations)
+            .where(adaptations.c.id == identifier, adaptations.c.state.in_(states))
+            .values(**values)
+        )
+        with self.engine.begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
+
+def _adaptation(row: "Row[Any]") -> Adaptation:
+    return Adaptation(
+        id=row.id,
+        spec=AdaptationSpec.model_validate(row.spec),
+        state=State(row.state),
+        submitted=_aware(row.submitted),
+        finished=row.finished and _aware(row.finished),
+        reason=row.reason,
+        result=row.result,
+    )
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,114 @@
+"""The tables of the database, and how a connection to it behaves."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+
+metadata = MetaData()
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("manifest", String(64), nullable=False),
+    Column("manifest_size", Integer, nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("summary", JSON, nullable=False),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("previous", Integer),
+    Column("revision", Integer, nullable=False),
+    Column("changed", DateTime(timezone=True), nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+)
+
+adaptations = Table(
+    "adaptations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("spec", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("submitted", DateTime(timezone=True), nullable=False),
+    Column("finished", DateTime(timezone=True)),
+    Column("reason", Text),
+    Column("result", JSON),
+    Column("idempotency_key", String(255), unique=True),
+    Column("cancel", Boolean, nullable=False, default=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("adaptation", ForeignKey("adaptations.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("filename", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+)
+
+
+def connect(url: str) -> Engine:
+    """An engine for this database, with its tables made."""
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        _make_sqlite_safe(engine)
+    metadata.create_all(engine)
+    return engine
+
+
+def _make_sqlite_safe(engine: Engine) -> None:
+    """Take the write lock when a transaction begins, and wait for it: SQLite would otherwise fail
+    a transaction that turns from reading to writing. The journal stays a rollback journal, since
+    the write-ahead log of the SQLite versions that Debian ships can lose pages."""
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

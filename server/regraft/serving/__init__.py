@@ -1,0 +1,1 @@
+"""Serving: predictions without torch, and without a Python hop before them."""

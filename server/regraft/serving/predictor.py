@@ -1,0 +1,119 @@
+"""Prediction without Ray or HTTP: rows in, response tensors out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnx
+
+from regraft.contract import Array, Arrays, Task
+from regraft.plugins import Plugins
+from regraft.registry.blobs import BlobStore
+from regraft.registry.manifest import Manifest
+from regraft.serving.sessions import open_session
+
+
+class Backbone:
+    """One session for one blob, whoever uses it. `features` may be called from several threads."""
+
+    def __init__(self, path: Path, threads: int, gpu: bool = False) -> None:
+        self.session = open_session(path, threads, gpu)
+        self.names = [tensor.name for tensor in self.session.get_inputs()]
+
+    def features(self, batch: Arrays) -> Array:
+        """The feature of an encoded batch."""
+        (found,) = self.session.run(None, {name: batch[name] for name in self.names})
+        return np.asarray(found)
+
+
+class Head(Protocol):
+    """A feature in, outputs out."""
+
+    def __call__(self, features: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class SoftmaxHead:
+    """An affine map and a softmax: a matrix product of numpy, no session."""
+
+    weight: Array
+    bias: Array
+
+    def __call__(self, features: Array) -> Array:
+        logits = features @ self.weight.T + self.bias
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+class GraphHead:
+    """Any other head: a session of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.session = open_session(path, threads=1)
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, features: Array) -> Array:
+        (outputs,) = self.session.run(None, {self.input: features})
+        return np.asarray(outputs)
+
+
+def open_head(path: Path) -> Head:
+    """The head in this file, in its cheapest form."""
+    graph = onnx.load(str(path)).graph
+    if [node.op_type for node in graph.node] != ["Gemm", "Softmax"]:
+        return GraphHead(path)
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return SoftmaxHead(arrays["weight"], arrays["bias"])
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A version, ready to answer."""
+
+    manifest: Manifest
+    task: Task
+    backbone: Backbone
+    head: Head
+
+    @cached_property
+    def group(self) -> str:
+        """Rows of predictors of one group can share a forward of the backbone."""
+        return f"{self.manifest.backbone.sha256} {self.manifest.inputs.key}"
+
+    def outputs(self, rows: Sequence[Any]) -> Array:
+        """Outputs [B, …] of the served graphs for these rows, as one batch."""
+        return self.head(self.backbone.features(self.task.encode(rows)))
+
+    def predict(self, rows: Sequence[Any]) -> dict[str, Array]:
+        """Response tensors for these rows, as one batch."""
+        return self.task.decode(self.outputs(rows))
+
+    def warm_up(self) -> None:
+        """Run once on made-up input, so that the first request does not pay for it."""
+        sizes = {"batch": 1, "length": 8}
+        batch = {
+            spec.name: np.ones(
+                [sizes.get(a, 64) if isinstance(a, str) else a for a in spec.shape],
+                dtype={"INT64": np.int64, "FP32": np.float32}.get(spec.datatype, np.uint8),
+            )
+            for spec in self.manifest.inputs.tensors
+        }
+        self.task.decode(self.head(self.backbone.features(batch)))
+
+
+def open_task(manifest: Manifest, blobs: BlobStore, plugins: Plugins) -> Task:
+    """The version's task with its inputs restored."""
+    kind = plugins.task(manifest.task.name)
+    return kind(manifest.inputs.restore(kind.inputs_type, blobs), manifest.labels)
+
+
+def open_predictor(
+    manifest: Manifest, blobs: BlobStore, plugins: Plugins, threads: int, gpu: bool = False
+) -> Predictor:
+    """A predictor with a backbone session of its own; every blob is verified first."""
+    backbone = Backbone(blobs.verified(manifest.backbone.sha256), threads, gpu)
+    head = open_head(blobs.verified(manifest.head.sha256))
+    return Predictor(manifest, open_task(manifest, blobs, plugins), backbone, head)

@@ -1,0 +1,301 @@
+"""The Open Inference Protocol over REST, with binary tensors: bodies in, values out, and back.
+
+Where the specification is silent this follows Triton, whose clients are what people run:
+github.com/triton-inference-server/server/tree/main/docs/protocol.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, TypeVar
+
+from regraft.contract import Array, Arrays, TensorSpec
+from regraft.errors import InvalidInputError, TooLargeError, UnsupportedError
+from regraft.serving import strict_json
+from regraft.serving.tensors import (
+    BadRequestError,
+    datatype_of,
+    from_binary,
+    from_json,
+    quoted,
+    to_binary,
+    to_json,
+)
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+CHUNK = 64 * 1024
+# Each member costs a decompressor, however short it is; real ones hold about 64 KiB (bgzip).
+MAX_GZIP_MEMBERS = 1024
+
+JSON = dict[str, Any]
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class UnsupportedEncodingError(InvalidInputError):
+    """A Content-Encoding other than gzip and deflate."""
+
+    status = 415
+
+
+@dataclass(frozen=True)
+class RequestedOutput:
+    """An output that the client named. `binary` None leaves the form to the request's default;
+    `classification` is how many of the best classes are wanted instead of the values, or 0.
+    """
+
+    name: str
+    binary: bool | None = None
+    classification: int = 0
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """One inference request; `outputs` None asks for all, `id` is empty when none was given."""
+
+    id: str
+    parameters: Mapping[str, Any]
+    tensors: dict[str, Array]
+    outputs: tuple[RequestedOutput, ...] | None
+    binary_output: bool
+
+
+@dataclass(frozen=True)
+class InferResponse:
+    """The body of a response, and the headers that tell how to read it."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+def parse_header_length(value: str | None) -> int | None:
+    """The `Inference-Header-Content-Length` header as a number of bytes."""
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 20):
+        raise BadRequestError(f"{HEADER_LENGTH} must be a number of bytes.")
+    return int(value)
+
+
+def parse_infer(body: bytes, header_length: int | None, max_json: int) -> InferRequest:
+    """The request that a body of JSON, then the bytes of binary tensors in listed order, makes.
+
+    Without `header_length` the body is all JSON. Raises BadRequestError where it breaks the
+    protocol, TooLargeError for JSON over `max_json` bytes, UnsupportedError for shared memory.
+    """
+    cut = len(body) if header_length is None else header_length
+    if not 0 <= cut <= len(body):
+        raise BadRequestError(f"{HEADER_LENGTH} must be from 0 to the body's {len(body)} bytes.")
+    document = strict_json.loads(body[:cut], max_json)
+    if type(document) is not dict:
+        raise BadRequestError("An inference request must be a JSON object.")
+    parameters = _field(document, "parameters", dict, {})
+    return InferRequest(
+        id=_field(document, "id", str, ""),
+        parameters=parameters,
+        tensors=_inputs(document, memoryview(body)[cut:]),
+        outputs=_outputs(document),
+        binary_output=_field(parameters, "binary_data_output", bool, False),
+    )
+
+
+def build_infer(model: str, version: int, request: InferRequest, tensors: Arrays) -> InferResponse:
+    """The response that carries the outputs which `request` names, in its order, or all.
+
+    Floats that are not finite are null in JSON and themselves in binary. Raises BadRequestError
+    for an output that is not among `tensors`.
+    """
+    outputs, chunks = [], []
+    for wanted in _wanted(request, tensors):
+        array = tensors[wanted.name]
+        entry = _metadata(wanted.name, datatype_of(array), array.shape)
+        if request.binary_output if wanted.binary is None else wanted.binary:
+            chunks.append(to_binary(array))
+            entry["parameters"] = {"binary_data_size": len(chunks[-1])}
+        else:
+            entry["data"] = to_json(array)
+        outputs.append(entry)
+    identity = {"id": request.id} if request.id else {}
+    head = {"model_name": model, "model_version": str(version), **identity, "outputs": outputs}
+    return _respond(_dump(head), chunks)
+
+
+def error_body(message: str) -> bytes:
+    """The protocol's body of every failure."""
+    return _dump({"error": message})
+
+
+def tensor_metadata(specs: Sequence[TensorSpec]) -> list[JSON]:
+    """Tensors as model metadata tells them; an axis of variable length is -1."""
+    return [
+        _metadata(
+            spec.name, spec.datatype, [-1 if isinstance(axis, str) else axis for axis in spec.shape]
+        )
+        for spec in specs
+    ]
+
+
+def decode_content(body: bytes, encoding: str | None, limit: int) -> bytes:
+    """The body without its Content-Encoding: gzip, deflate (with or without zlib's header) or none.
+
+    Raises TooLargeError once more than `limit` bytes come out, BadRequestError for data that is
+    damaged, cut short or followed by anything else, UnsupportedEncodingError for other encodings.
+    """
+    name = (encoding or "identity").strip().lower()
+    if name == "identity":
+        _refuse_over(limit, len(body))
+        return body
+    if name in ("gzip", "x-gzip"):
+        return _collect(_inflate(body, 31, MAX_GZIP_MEMBERS), limit)
+    if name == "deflate":
+        return _collect(_inflate(body, 15 if _has_zlib_header(body) else -15, 1), limit)
+    raise UnsupportedEncodingError(
+        f"Content-Encoding {quoted(name)} is not supported. Known: gzip, deflate, identity."
+    )
+
+
+def _field(record: JSON, key: str, kind: type[T], default: D) -> T | D:
+    value = record.get(key)
+    if value is None:
+        return default
+    if type(value) is not kind:
+        raise BadRequestError(f"'{key}' must be {_KINDS[kind]}.")
+    return value
+
+
+_KINDS: dict[type, str] = {
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _named(document: JSON, key: str) -> Iterator[tuple[str, JSON, JSON]]:
+    """Name, record and parameters of each entry of a list of tensors."""
+    seen = set()
+    for record in _field(document, key, list, []):
+        if type(record) is not dict:
+            raise BadRequestError(f"Each of '{key}' must be an object.")
+        name = _field(record, "name", str, "")
+        if not name:
+            raise BadRequestError(f"Each of '{key}' must have a 'name'.")
+        if name in seen:
+            raise BadRequestError(f"{quoted(name)} is twice among '{key}'.")
+        seen.add(name)
+        parameters = _field(record, "parameters", dict, {})
+        if any(parameter.startswith("shared_memory") for parameter in parameters):
+            raise UnsupportedError("Shared memory is not supported: send tensors in the body.")
+        yield name, record, parameters
+
+
+def _inputs(document: JSON, tail: memoryview) -> dict[str, Array]:
+    tensors = {}
+    for name, record, parameters in _named(document, "inputs"):
+        size = _field(parameters, "binary_data_size", int, None)
+        if (size is None) == ("data" not in record):
+            raise BadRequestError(
+                f"Tensor {quoted(name)} must have either 'data' or 'binary_data_size'."
+            )
+        datatype = _field(record, "datatype", str, "")
+        if size is None:
+            tensors[name] = from_json(name, datatype, record.get("shape"), record["data"])
+            continue
+        if not 0 <= size <= len(tail):
+            raise BadRequestError(
+                f"Tensor {quoted(name)}: 'binary_data_size' must be from 0 to the"
+                f" {len(tail)} bytes that are left in the body."
+            )
+        tensors[name] = from_binary(name, datatype, record.get("shape"), tail[:size])
+        tail = tail[size:]
+    if not tensors:
+        raise BadRequestError("'inputs' must list at least one tensor.")
+    if len(tail):
+        raise BadRequestError(f"The body has {len(tail)} bytes that belong to no tensor.")
+    return tensors
+
+
+def _outputs(document: JSON) -> tuple[RequestedOutput, ...] | None:
+    return (
+        tuple(_output(name, parameters) for name, _, parameters in _named(document, "outputs"))
+        or None
+    )
+
+
+def _output(name: str, parameters: JSON) -> RequestedOutput:
+    classes = _field(parameters, "classification", int, None)
+    if classes is not None and classes < 1:
+        raise BadRequestError(f"Output {quoted(name)}: 'classification' must be at least 1.")
+    return RequestedOutput(name, _field(parameters, "binary_data", bool, None), classes or 0)
+
+
+def _wanted(request: InferRequest, tensors: Arrays) -> Sequence[RequestedOutput]:
+    if request.outputs is None:
+        return [RequestedOutput(name) for name in tensors]
+    for output in request.outputs:
+        if output.name not in tensors:
+            raise BadRequestError(
+                f"Unknown output {quoted(output.name)}. Known: {', '.join(tensors)}."
+            )
+    return request.outputs
+
+
+def _metadata(name: str, datatype: str, shape: Sequence[int]) -> JSON:
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
+def _respond(head: bytes, chunks: list[bytes]) -> InferResponse:
+    if not chunks:
+        return InferResponse(head, {"content-type": "application/json"})
+    headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
+    return InferResponse(b"".join([head, *chunks]), headers)
+
+
+def _dump(value: JSON) -> bytes:
+    # A surrogate that reached a message must not turn an answer into a failure.
+    return _ENCODER.encode(value).encode(errors="replace")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _has_zlib_header(body: bytes) -> bool:
+    return len(body) >= 2 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+
+
+def _refuse_over(limit: int, size: int) -> None:
+    if size > limit:
+        raise TooLargeError(f"The body is larger than {limit} bytes.")
+
+
+def _collect(chunks: Iterator[bytes], limit: int) -> bytes:
+    buffer = BytesIO()
+    try:
+        for chunk in chunks:
+            _refuse_over(limit, buffer.tell() + len(chunk))
+            buffer.write(chunk)
+    except zlib.error:
+        raise BadRequestError("The compressed body is damaged.") from None
+    return buffer.getvalue()
+
+
+def _inflate(body: bytes, wbits: int, members: int) -> Iterator[bytes]:
+    """The content in pieces of at most CHUNK bytes; the input too is fed in pieces, since zlib
+    copies what it does not use."""
+    rest = memoryview(body)
+    for _ in range(members):
+        stream = zlib.decompressobj(wbits)
+        while not stream.eof:
+            given = rest[:CHUNK]
+            chunk = stream.decompress(given, CHUNK)
+            unused = len(stream.unconsumed_tail) + len(stream.unused_data)
+            rest = rest[len(given) - unused :]
+            if not chunk and not given:
+                raise BadRequestError("The compressed body ends too early.")
+            yield chunk
+        if not rest:
+            return
+    raise BadRequestError(f"The compressed body goes on after {members} complete stream(s).")

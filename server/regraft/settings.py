@@ -1,0 +1,41 @@
+"""Settings, from the environment (`REGRAFT_…`) or the command line."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """One process's settings; sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="REGRAFT_", extra="ignore", frozen=True)
+
+    home: Path = Path.home() / ".regraft"
+    url: str | None = None
+    database: str | None = None
+    address: str | None = None
+    ray_temp_dir: Path = Path(tempfile.gettempdir()) / "regraft-ray"
+    use_gpu: bool | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    replicas: Annotated[int, Field(ge=1)] = 2
+    poll_interval: Annotated[float, Field(gt=0)] = 0.5
+
+    max_batch_rows: Annotated[int, Field(ge=1)] = 16
+    max_queued_rows: Annotated[int, Field(ge=1)] = 512
+    max_body: int = 64 * 2**20
+    max_json: int = 8 * 2**20
+    max_upload: int = 2 * 2**30
+    max_rows: int = 10**6
+    max_text: int = 100_000
+
+    @property
+    def resolved_home(self) -> Path:
+        return self.home.expanduser().resolve()

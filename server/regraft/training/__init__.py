@@ -1,0 +1,1 @@
+"""Training: a loop in plain torch, and Ray Train around it."""

@@ -1,0 +1,188 @@
+"""The training loop in plain torch: no Ray, any number of ranks."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regraft.contract import Array, Step, Task, TrainingPlan, TransferStrategy
+from regraft.domain import JSON
+from regraft.model import TargetModel
+from regraft.training.checkpoints import Checkpoint, Checkpoints
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows and their targets, which a rank takes its share of."""
+
+    rows: Sequence[Any]
+    targets: Array
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What differs between one process and a cluster; the defaults are those of one process."""
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wrap: Callable[[nn.Module], nn.Module] = lambda model: model
+    gather: Callable[[Array], list[Array]] = lambda array: [array]
+    any_rank: Callable[[bool], bool] = lambda flag: flag
+    report: Callable[[str, JSON], None] = lambda kind, data: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended: `state` is finished, cancelled or diverged."""
+
+    state: str
+    epochs: int
+    validation: JSON
+
+
+class Loop:
+    """One training run of one model by one strategy."""
+
+    def __init__(
+        self,
+        model: TargetModel,
+        task: Task,
+        strategy: TransferStrategy,
+        checkpoints: Checkpoints,
+        around: Surroundings,
+    ) -> None:
+        self.model = model.to(around.device)
+        self.task = task
+        self.strategy = strategy
+        self.plan: TrainingPlan = strategy.plan()
+        self.around = around
+        self.checkpoints = checkpoints
+        self.optimizer = _optimizer(model, strategy, self.plan)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.best: Checkpoint | None = None
+
+    def run(self, train: Part, validation: Part) -> Outcome:
+        """Train until the plan, the patience or somebody ends it; the best epoch is kept."""
+        wrapped = self.around.wrap(self.model)
+        first = self._resume()
+        epoch = first - 1
+        for epoch in range(first, self.plan.epochs):
+            state = self._epoch(wrapped, train, epoch)
+            if state != "finished":
+                return Outcome(state, epoch, self.best.metrics if self.best else {})
+            self._validate(validation, epoch)
+            if self.best is not None and epoch - self.best.epoch >= self.plan.patience:
+                break
+        return Outcome("finished", epoch + 1, self.best.metrics if self.best else {})
+
+    def _resume(self) -> int:
+        """Load the last checkpoint if there is one; the epoch to go on with."""
+        last = self.checkpoints.load(self.model, self.optimizer)
+        self.best = self.checkpoints.best()
+        return 0 if last is None else last.epoch + 1
+
+    def _epoch(self, wrapped: nn.Module, train: Part, epoch: int) -> str:
+        """One pass over the rows. Its randomness depends on the seed and the epoch alone, so that
+        a resumed run goes the same way."""
+        torch.manual_seed(self.strategy.seed * 1_000_003 + epoch * 1009 + self.around.rank)
+        self.strategy.start_epoch(epoch, self.model)
+        self.model.train()
+        steps = self._steps(train)
+        for number, indices in enumerate(self._batches(train, epoch)):
+            if self.around.any_rank(self.around.cancelled()):
+                return "cancelled"
+            self._set_rates(epoch * steps + number, steps * self.plan.epochs)
+            loss, norm = self._step(wrapped, train, indices)
+            if not math.isfinite(norm):
+                return "diverged"
+            done = {"epoch": epoch + 1, "epochs": self.plan.epochs, "step": number + 1}
+            self.around.report("step", {**done, "steps": steps, "loss": loss})
+        return "finished"
+
+    def _step(self, wrapped: nn.Module, train: Part, indices: Array) -> tuple[float, float]:
+        """One update; the loss and the norm of the gradient, which all ranks share."""
+        batch = self._encode([train.rows[i] for i in indices])
+        targets = torch.from_numpy(train.targets[indices]).to(self.around.device)
+        features, logits = wrapped(**batch)
+        loss = self.task.loss(logits, targets)
+        extra = self.strategy.extra_loss(Step(self.model, batch, features, logits))
+        total = loss if extra is None else loss + extra
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.max_gradient_norm)
+        self.optimizer.step()
+        return loss.item(), float(norm)
+
+    def _validate(self, validation: Part, epoch: int) -> None:
+        """Measure the epoch, and keep it: as the last, and as the best if it is."""
+        metrics = self.task.metrics(self._outputs(validation), validation.targets)
+        kept = {name: value for name, value in metrics.items() if isinstance(value, float)}
+        now = Checkpoint(epoch, kept)
+        better = self.best is None or self._rank(kept) > self._rank(self.best.metrics)
+        if better:
+            self.best = now
+        if self.around.rank == 0:
+            self.checkpoints.save(now, self.model, self.optimizer, best=better)
+        self.around.report("epoch", {"epoch": epoch + 1, "validation": kept})
+
+    def _rank(self, metrics: JSON) -> tuple[float, float]:
+        return metrics[self.task.primary], -metrics["loss"]
+
+    def _outputs(self, part: Part) -> Array:
+        """Served outputs of all rows; each rank computes every world-th, then all share."""
+        self.model.eval()
+        mine = range(self.around.rank, len(part.rows), self.around.world)
+        shares = self.around.gather(self._forward([part.rows[i] for i in mine]))
+        joined = np.empty((len(part.rows), *shares[0].shape[1:]), shares[0].dtype)
+        for rank, share in enumerate(shares):
+            joined[rank :: self.around.world] = share
+        return joined
+
+    @torch.no_grad()
+    def _forward(self, rows: Sequence[Any]) -> Array:
+        size = 2 * self.plan.batch_size
+        parts = [
+            self.task.activate(self.model(**self._encode(rows[i : i + size]))[1]).cpu().numpy()
+            for i in range(0, max(len(rows), 1), size)
+        ]
+        return np.concatenate(parts)
+
+    def _encode(self, rows: Sequence[Any]) -> dict[str, Tensor]:
+        encoded = self.task.encode(rows)
+        return {
+            name: torch.from_numpy(array).to(self.around.device) for name, array in encoded.items()
+        }
+
+    def _steps(self, train: Part) -> int:
+        return max(1, math.ceil(len(train.rows) / self.plan.batch_size))
+
+    def _batches(self, train: Part, epoch: int) -> Iterator[Array]:
+        """This rank's share of each batch of the shuffled rows; every rank takes as many steps."""
+        order = np.random.default_rng([self.strategy.seed, epoch]).permutation(len(train.rows))
+        for batch in np.array_split(order, self._steps(train)):
+            padded = np.resize(batch, max(len(batch), self.around.world))
+            yield padded[self.around.rank :: self.around.world]
+
+    def _set_rates(self, step: int, total: int) -> None:
+        """Linear warm-up, then linear decay to zero."""
+        warm = max(1, int(total * self.plan.warmup))
+        factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+
+def _optimizer(
+    model: TargetModel, strategy: TransferStrategy, plan: TrainingPlan
+) -> torch.optim.Optimizer:
+    groups = [
+        {"params": group.parameters, "lr": plan.learning_rate * group.rate}
+        for group in strategy.parameter_groups(model)
+        if group.parameters
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)

@@ -1,0 +1,136 @@
+"""Ray Train around the loop: workers, failures, progress and cancelling."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from regraft.contract import Array
+from regraft.domain import JSON
+from regraft.errors import CancelledRunError, RunFailedError
+from regraft.training.build import Recipe
+from regraft.training.cluster import check_fits
+from regraft.training.mailbox import Mailbox
+from regraft.training.worker import train_worker
+
+MAX_FAILURES = 3
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One run of Ray Train. `parts` are rows and targets of train and validation."""
+
+    recipe: Recipe
+    parts: dict[str, tuple[tuple[Any, ...], Array]]
+    directory: Path
+    workers: int | None
+    use_gpu: bool | None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """The driver's side: it is told of progress and says whether to stop."""
+
+    report: Callable[[str, JSON], None]
+    cancelled: Callable[[], bool]
+
+
+def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
+    """Train on the connected cluster; the best epoch's metrics on the validation part."""
+    scaling = _scaling(request, watcher)
+    mailbox: Any = ray.remote(num_cpus=0, max_restarts=3)(Mailbox).remote()
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={
+            "recipe": request.recipe,
+            "parts": ray.put(request.parts),
+            "directory": str(request.directory),
+            "mailbox": mailbox,
+            "threads": int(scaling.resources_per_worker["CPU"]),
+        },
+        scaling_config=scaling,
+        run_config=RunConfig(
+            name=f"attempt-{time.time_ns()}",
+            storage_path=str(request.directory / "ray"),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    )
+    try:
+        _watch(trainer, mailbox, watcher)
+        outcome: JSON | None = ray.get(mailbox.outcome.remote())
+    finally:
+        ray.kill(mailbox)
+    return _validated(outcome)
+
+
+def _validated(outcome: JSON | None) -> JSON:
+    if outcome is None:
+        raise RunFailedError("Training ended without a result.")
+    if outcome["state"] == "cancelled":
+        raise CancelledRunError("The adaptation was cancelled.")
+    if outcome["state"] == "diverged":
+        raise RunFailedError(
+            f"diverged: the gradient was not finite in epoch {outcome['epochs'] + 1}. "
+            "Try a smaller learning rate: --option learning_rate=1e-5."
+        )
+    return dict(outcome["validation"])
+
+
+def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:
+    """As many workers as were asked for, or one a GPU, or one with all CPUs."""
+    total = ray.cluster_resources()
+    gpus = int(total.get("GPU", 0))
+    gpu = gpus > 0 if request.use_gpu is None else request.use_gpu
+    workers = request.workers or (gpus if gpu else 1)
+    check_fits(workers, gpu)
+    cpus = max(1, int(total.get("CPU", 1)) // workers) if not gpu else 1
+    free = ray.available_resources().get("GPU" if gpu else "CPU", 0)
+    if free < workers:
+        watcher.report("waiting", {"needs": workers, "free": free, "of": "GPU" if gpu else "CPU"})
+        cpus = 1
+    return ScalingConfig(
+        num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": cpus, **_gpu(gpu)}
+    )
+
+
+def _gpu(gpu: bool) -> dict[str, float]:
+    return {"GPU": 1} if gpu else {}
+
+
+def _watch(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
+    """Run `fit` in a thread of its own, so that Ray leaves Ctrl-C to us, and pass progress on."""
+    failure: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=fit, name="ray-train", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        try:
+            thread.join(POLL_SECONDS)
+            cancelled = watcher.cancelled()
+        except KeyboardInterrupt:
+            cancelled = True
+        for kind, data in ray.get(mailbox.collect.remote(cancelled)):
+            watcher.report(kind, data)
+    if failure:
+        raise RunFailedError(_reason(failure[0])) from failure[0]
+
+
+def _reason(error: BaseException) -> str:
+    """The worker's own error where Ray tells it, without the stack."""
+    inner = getattr(error, "worker_failures", None)
+    first = next(iter(inner.values()), error) if inner else error
+    lines = [line for line in str(first).strip().splitlines() if line.strip()]
+    return f"Training failed after {MAX_FAILURES} retries: {lines[-1] if lines else first!r}"

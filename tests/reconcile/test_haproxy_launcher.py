@@ -1,0 +1,114 @@
+"""The configuration that Ray writes, completed before HAProxy reads it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray.serve._private.common import RequestProtocol
+from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+from ray.serve.config import HTTPOptions
+
+from regraft.reconcile import haproxy_launcher
+from regraft.reconcile.haproxy_launcher import (
+    BUFFER_REQUEST,
+    complete_file,
+    completed,
+    configuration_files,
+    real_binary,
+)
+
+needs_haproxy = pytest.mark.skipif(real_binary() is None, reason="no HAProxy on this platform")
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A file as Ray's own code writes it, for one application with two replicas."""
+    servers = [ServerConfig(f"replica-{n}", "127.0.0.1", 30000 + n) for n in range(2)]
+    backend = BackendConfig("http-pool", "/v2", servers=servers, protocol=RequestProtocol.HTTP)
+    configuration = HAProxyConfig(
+        socket_path=str(tmp_path / "s"),
+        server_state_base=str(tmp_path),
+        server_state_file=str(tmp_path / "state"),
+        metrics_socket_path=str(tmp_path / "m"),
+        http_options=HTTPOptions(host="0.0.0.0", port=8000),
+    )
+    path = tmp_path / "haproxy.cfg"
+    HAProxyApi(configuration, {"http-pool": backend}, str(path))._generate_config_file_internal()
+    return path
+
+
+def _section(configuration: str, name: str) -> str:
+    return configuration.split(f"\n{name}\n", 1)[1].split("\nbackend ", 1)[0]
+
+
+def test_requests_are_buffered_by_default(written: Path) -> None:
+    after = completed(written.read_text())
+    assert _section(after, "defaults").startswith(BUFFER_REQUEST + "\n")
+    assert after.count("http-buffer-request") == 1
+
+
+def test_metrics_and_statistics_listen_on_loopback_only(written: Path) -> None:
+    after = completed(written.read_text())
+    assert "    bind 127.0.0.1:9101\n" in _section(after, "frontend prometheus")
+    assert "  bind 127.0.0.1:8404\n" in _section(after, "listen stats")
+
+
+def test_the_public_listener_keeps_its_address(written: Path) -> None:
+    assert "    bind *:8000\n" in _section(completed(written.read_text()), "frontend http_frontend")
+
+
+def test_the_admin_socket_is_its_owners_alone(written: Path) -> None:
+    after = completed(written.read_text())
+    assert "mode 666" not in after
+    assert "mode 600 level admin" in after
+
+
+def test_another_replica_is_asked_within_a_quarter_of_a_second(written: Path) -> None:
+    assert "    timeout connect 250ms\n" in completed(written.read_text())
+
+
+def test_a_connect_time_that_the_user_chose_stays(written: Path) -> None:
+    chosen = written.read_text().replace("timeout connect 5s", "timeout connect 7s")
+    assert "    timeout connect 7s\n" in completed(chosen)
+
+
+def test_only_these_lines_change(written: Path) -> None:
+    before = written.read_text().splitlines()
+    after = completed(written.read_text()).splitlines()
+    assert len(set(after) - set(before)) == 5
+    assert len(after) == len(before) + 1
+
+
+def test_completing_twice_changes_nothing_more(written: Path) -> None:
+    complete_file(written)
+    once = written.read_text()
+    complete_file(written)
+    assert written.read_text() == once
+    assert not list(written.parent.glob("haproxy.cfg.*[0-9]"))
+
+
+def test_the_files_are_those_that_haproxy_is_given() -> None:
+    arguments = ["-db", "-f", "/a/haproxy.cfg", "-dR", "-sf", "17", "18", "-x", "/a/admin.sock"]
+    assert configuration_files(arguments) == [Path("/a/haproxy.cfg")]
+    assert configuration_files(["-v"]) == []
+
+
+@needs_haproxy
+def test_haproxy_accepts_what_the_launcher_hands_it(written: Path) -> None:
+    launcher = [sys.executable, haproxy_launcher.__file__]
+    checked = subprocess.run([*launcher, "-c", "-f", written], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    assert BUFFER_REQUEST in written.read_text()
+
+
+@needs_haproxy
+def test_the_launcher_does_not_start_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_BINARY_PATH", haproxy_launcher.__file__)
+    launcher = [sys.executable, haproxy_launcher.__file__, "-v"]
+    assert "HAProxy version" in subprocess.run(launcher, capture_output=True, text=True).stdout
+
+
+def test_the_launcher_needs_the_standard_library_only() -> None:
+    imported = f"import runpy; runpy.run_path({haproxy_launcher.__file__!r})"
+    subprocess.run([sys.executable, "-I", "-S", "-c", imported], check=True)
