@@ -32,6 +32,7 @@ class TextClassification(Classification):
         input=("text", "sentence", "review", "content", "message", "tweet", "comment", "title"),
         label=("label", "class", "category", "sentiment", "target", "intent", "y"),
     )
+    largest_batch = 16_000
     inputs: TextInputs
 
     @classmethod

@@ -36,11 +36,18 @@ def _folder(name: str) -> Path | None:
 def _checked(folder: Path, explicit: bool) -> Path | None:
     """A Transformers folder is one whose config.json names a model type."""
     config = folder / "config.json"
-    if config.is_file() and "model_type" in json.loads(config.read_text("utf-8")):
+    if config.is_file() and _names_model_type(config):
         return folder
     if explicit:
         raise InvalidInputError(f"{folder} has no config.json that names a model_type.")
     return None
+
+
+def _names_model_type(config: Path) -> bool:
+    try:
+        return "model_type" in json.loads(config.read_text("utf-8"))
+    except ValueError:
+        return False
 
 
 def _from_hub(name: str, otherwise: str) -> Path:

@@ -54,7 +54,8 @@ class TextEncoder(SourceModel):
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        if not tokenizer.is_fast:
+        files = [self.folder / name for name in tokenizer.vocab_files_names.values()]
+        if not (tokenizer.is_fast and any(file.is_file() for file in files)):
             raise InvalidInputError(f"{self.folder} has no tokenizer.json and no fast tokenizer.")
         return str(tokenizer.backend_tokenizer.to_str()).encode()
 
@@ -93,32 +94,40 @@ class TextEncoder(SourceModel):
         return found
 
     def module(self, feature: Feature) -> "nn.Module":
-        import torch
-        from transformers import AutoConfig, AutoModel
-        from transformers.utils.logging import disable_progress_bar
+        from safetensors import SafetensorError
 
         from regraft_transformers.pooling import MeanOfLayers
 
-        disable_progress_bar()
         self._weights()
-        config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
-        if self.random:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                encoder = AutoModel.from_config(config, trust_remote_code=False)
-        else:
-            encoder = AutoModel.from_pretrained(
-                self.folder,
-                config=config,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                dtype=torch.float32,
-            )
+        try:
+            encoder = self._encoder()
+        except (OSError, ValueError, SafetensorError) as error:
+            raise InvalidInputError(f"{self.folder} cannot be loaded: {error}") from error
         kind, number = feature.name.split("-")
         first = self.layers - int(number) + 1 if kind == "last" else int(number)
         last = self.layers if kind == "last" else int(number)
         return MeanOfLayers(encoder, first, last)
+
+    def _encoder(self) -> Any:
+        """The Transformers model; code in the checkpoint is never run."""
+        import torch
+        from transformers import AutoConfig, AutoModel
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+        if self.random:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return AutoModel.from_config(config, trust_remote_code=False)
+        return AutoModel.from_pretrained(
+            self.folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+        )
 
     def details(self) -> dict[str, Any]:
         known = CATALOGUE.get(self.name.split("?")[0])

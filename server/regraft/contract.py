@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from regraft.errors import UnsupportedError
+from regraft.errors import InvalidInputError, UnsupportedError
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +149,8 @@ class Task(ABC):
     primary: ClassVar[str]
     """The metric that decides; greater is better."""
     columns: ClassVar[Columns]
+    largest_batch: ClassVar[int] = 2**31
+    """The greatest padded size of a batch (rows × the largest `size`), which bounds memory."""
 
     def __init__(self, inputs: Inputs, labels: Sequence[str]) -> None:
         self.inputs = inputs
@@ -226,6 +229,14 @@ class Task(ABC):
     @abstractmethod
     def rows(self, tensors: Arrays) -> list[Any]:
         """Request tensors as rows; raises InvalidInputError with what is wrong."""
+
+    def read_inputs(self, inputs: Sequence[Any]) -> list[Any]:
+        """The `inputs` of a plain JSON request as rows; as they are, unless a task knows better."""
+        (tensor,) = self.request_tensors()
+        if tensor.datatype != "BYTES" or not all(isinstance(value, str) for value in inputs):
+            raise InvalidInputError(f"'inputs' must be a list of strings for '{tensor.name}'.")
+        encoded = np.array([value.encode() for value in inputs], dtype=object)
+        return self.rows({tensor.name: encoded})
 
     @abstractmethod
     def decode(self, outputs: Array) -> dict[str, Array]:

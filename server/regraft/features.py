@@ -47,7 +47,7 @@ class FeatureCache:
         path = self.directory / f"{key}.npy"
         try:
             return np.asarray(np.load(path, allow_pickle=False))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, EOFError):
             return None
 
     def put(self, key: str, features: Array) -> None:

@@ -1,6 +1,5 @@
 """Finds, loads and asks plugins. A broken one is listed with its reason and stops nobody."""
 
-import importlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -80,17 +79,26 @@ class Plugins:
                 plugins.add_entry_point(point)
         return plugins
 
+    def require(self, name: str) -> None:
+        """Load the entry point of this name unless it is; UnknownNameError if there is none."""
+        if any(record.name == name for record in self.records):
+            return
+        found = entry_points(group=hookspecs.PROJECT)
+        if name not in found.names:
+            raise UnknownNameError("plugin", name, found.names)
+        self.add_entry_point(found[name])
+
     def add_entry_point(self, point: EntryPoint) -> None:
         dist = point.dist
         name, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
         record = PluginRecord(point.name, point.value, name, version)
         self.records.append(record)
         try:
-            module = importlib.import_module(point.module)
+            plugin = point.load()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything at import
             record.fail(f"cannot be imported: {type(error).__name__}: {error}")
             return
-        self._register(module, record)
+        self._register(plugin, record)
 
     def add(self, plugin: object, name: str) -> None:
         """A plugin that is not installed: a module or object with hook implementations."""
@@ -99,6 +107,9 @@ class Plugins:
         self._register(plugin, record)
 
     def _register(self, plugin: object, record: PluginRecord) -> None:
+        if self.manager.is_registered(plugin):
+            record.fail(f"is the same as the plugin '{self.manager.get_name(plugin)}'")
+            return
         try:
             self.manager.register(plugin, f"{record.distribution}:{record.name}")
             self.manager.check_pending()
@@ -108,7 +119,8 @@ class Plugins:
                 *self._collect(plugin, "register_strategies", TransferStrategy),
             ]
         except Exception as error:  # noqa: BLE001 - a plugin's hooks may raise anything
-            self.manager.unregister(plugin)
+            if self.manager.is_registered(plugin):
+                self.manager.unregister(plugin)
             record.fail(f"{type(error).__name__}: {error}")
             return
         for offers, kind, thing in found:
@@ -125,8 +137,7 @@ class Plugins:
             TransferStrategy: (self.strategies, "strategy"),
         }[kind]
         for thing in things:
-            fits = isinstance(thing, type) and issubclass(thing, kind)
-            if not (fits or isinstance(thing, kind)):
+            if not _fits(thing, kind):
                 raise TypeError(f"{hook} returned {thing!r}, which is not a {kind.__name__}")
             if not isinstance(getattr(thing, "name", None), str):
                 raise TypeError(f"{hook} returned {thing!r}, which has no name")
@@ -176,3 +187,10 @@ class Plugins:
                 implementation.function(**chosen)
             except Exception:  # an observer may raise anything
                 log.exception("observer %s of %s failed", hook, implementation.plugin_name)
+
+
+def _fits(thing: object, kind: type) -> bool:
+    """Whether it is a descriptor; of tasks and strategies the class is wanted, not an instance."""
+    if kind is SourceDescriptor:
+        return isinstance(thing, kind)
+    return isinstance(thing, type) and issubclass(thing, kind)

@@ -9,7 +9,7 @@ import click
 from regraft.adaptations.request import parse_spec
 from regraft.cli.backend import open_backend
 from regraft.cli.options import common, settings_from
-from regraft.cli.output import print_json
+from regraft.cli.output import print_json, stdout
 from regraft.cli.progress import ProgressBar
 from regraft.cli.report import print_result
 from regraft.errors import InvalidInputError
@@ -56,7 +56,7 @@ def adapt(**given: Any) -> None:
     if as_json:
         print_json(result)
     elif detach:
-        print(f"submitted as {result['id']}")
+        stdout().print(f"submitted as {result['id']}")
     else:
         print_result(result)
 

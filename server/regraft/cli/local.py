@@ -9,8 +9,9 @@ from regraft.adaptations.run import run
 from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import InvalidInputError
 from regraft.plugins import Plugins
+from regraft.registry.endpoint_table import Route
 from regraft.registry.store import Registry
-from regraft.serving.predictor import open_predictor
+from regraft.serving.predictor import Opener
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
@@ -57,11 +58,9 @@ class LocalBackend:
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
         """Answer without a server, by the same code that serves."""
-        from regraft.registry.manifest import Manifest
-
         served = self.registry.models.endpoint(endpoint)
         version = self.registry.models.version(endpoint, served.version)
-        manifest = Manifest.load(version.manifest.sha256, self.registry.blobs)
-        predictor = open_predictor(manifest, self.registry.blobs, self.plugins, available_cpus())
-        predictions = predictor.task.answers(predictor.predict(inputs))
-        return describe(endpoint, served.version, predictions)
+        opener = Opener(self.registry.blobs, self.plugins, available_cpus())
+        predictor = opener.open(Route(endpoint, served.version, version.manifest.sha256))
+        rows = predictor.task.read_inputs(inputs)
+        return describe(endpoint, served.version, predictor.task.answers(predictor.predict(rows)))

@@ -1,6 +1,7 @@
 """The `regraft` command: its commands, and what its exit codes mean."""
 
 import logging
+import os
 import sys
 import warnings
 
@@ -10,6 +11,7 @@ from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
 from regraft.cli.manage import adaptations, endpoints, models
+from regraft.cli.output import flush, reserve_stdout
 from regraft.cli.predict import predict
 from regraft.cli.serve import serve
 from regraft.errors import CancelledRunError, RegraftError
@@ -43,7 +45,13 @@ for command in (
 
 def main() -> None:
     """Run the command; 2 is bad input, 1 a failed run, 130 a cancelled one."""
-    sys.exit(run(sys.argv[1:]))
+    reserve_stdout()
+    code = run(sys.argv[1:])
+    flush()
+    if "ray" in sys.modules:
+        # Ray's threads may print while the interpreter winds down, which then aborts.
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

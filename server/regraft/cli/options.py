@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
+from regraft.adaptations.request import explain
+from regraft.errors import InvalidInputError
 from regraft.settings import Settings
 
 
@@ -21,4 +24,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings_from(**values: Any) -> Settings:
     """Settings with what the command line says over what the environment says."""
-    return Settings(**{name: value for name, value in values.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidInputError(f"Settings: {explain(error)}") from error

@@ -3,21 +3,41 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
+_reserved: TextIO | None = None
+
+
+def reserve_stdout() -> None:
+    """Keep stdout for what the command answers. Libraries that print, as Ray does when its cluster
+    has something to complain of, then print to stderr."""
+    global _reserved
+    _reserved, sys.stdout = sys.stdout, sys.stderr
+
+
+def _stream() -> TextIO:
+    return _reserved or sys.stdout
+
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _stream().write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _stream().flush()
+
+
+def flush() -> None:
+    """Write out what is buffered, before the process goes."""
+    _stream().flush()
+    sys.stderr.flush()
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: dict[str, str], empty: str) -> None:
     """Rows as a table; `columns` are keys, dotted for nested ones, and their headings."""
     if not rows:
-        print(empty)
+        stdout().print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns.values():
@@ -28,11 +48,11 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: dict[str, str], empty: s
 
 
 def stdout() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+    return Console(file=_stream(), highlight=False, markup=False)
 
 
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def _get(row: dict[str, Any], key: str) -> Any:

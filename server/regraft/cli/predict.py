@@ -1,5 +1,6 @@
 """`regraft predict`: ask an endpoint."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ import click
 from regraft.cli.backend import open_backend
 from regraft.cli.options import common, settings_from
 from regraft.cli.output import print_json, print_rows
+from regraft.domain import JSON
 
 
 @click.command()
@@ -20,6 +22,11 @@ def predict(endpoint: str, inputs: tuple[str, ...], **given: Any) -> None:
     if given["as_json"]:
         print_json(answer)
         return
+    print_predictions(inputs, answer)
+
+
+def print_predictions(inputs: Sequence[str], answer: JSON) -> None:
+    """A line for each text."""
     rows = [
         {"text": text, **prediction}
         for text, prediction in zip(inputs, answer["predictions"], strict=True)

@@ -36,7 +36,7 @@ def print_result(result: dict[str, Any]) -> None:
         table.add_row(f"{name} baseline", f"{result['baselines'][name]:.3f}")
     table.add_row(f"{result['strategy']} on {result['source']}", f"{result['metrics'][metric]:.3f}")
     console.print(table)
-    console.print(headline(result))
+    console.print(headline(result), soft_wrap=True)
     rows = ", ".join(f"{count} {part}" for part, count in result["rows"].items())
     console.print(f"rows: {rows}; {result['seconds']['total']:.1f} s in all")
     if result["endpoint"]:
@@ -46,7 +46,7 @@ def print_result(result: dict[str, Any]) -> None:
 def print_version(version: dict[str, Any]) -> None:
     """What `models show` prints: headline, classes, confusion, lineage."""
     console, report = stdout(), version["report"]
-    console.print(headline(version))
+    console.print(headline(version), soft_wrap=True)
     for note in report["notes"]:
         console.print(f"note: {note}")
     console.print(_classes(report))

@@ -77,7 +77,8 @@ def check_parity(reference: Outputs, exported: Outputs, rows: Sequence[Any], mos
         len(rows),
         (1, 2, most),
     )
-    if parity.max_abs_diff > TOLERANCE or parity.argmax_agreement < 1:
+    close = parity.max_abs_diff <= TOLERANCE  # False for NaN
+    if not close or parity.argmax_agreement < 1:
         raise RunFailedError(
             f"The exported model differs from the trained one by {parity.max_abs_diff:.2g} "
             f"(allowed {TOLERANCE:g}) and agrees on {parity.argmax_agreement:.1%} of "

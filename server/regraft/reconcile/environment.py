@@ -78,6 +78,8 @@ def ingress_note(find_haproxy: FindBinary = real_binary) -> str | None:
 def _ray(instance: Instance) -> dict[str, str]:
     return {
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray runs its workers at 15, HAProxy and replicas among them: anything would go before.
+        "RAY_worker_niceness": "0",
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(instance.largest_message),
         # Ray's workers write their title over their environment, and with it the marker.
         "SPT_NOENV": "1",

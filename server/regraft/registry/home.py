@@ -3,13 +3,18 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from regraft.errors import ConflictError
 from regraft.registry.blobs import BlobStore
+
+TRIES, PAUSE = 10, 0.05
+"""Of an owner to lock the home, seconds apart, while others look whether it is owned."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Home:
         """The URL of the server that owns this home, if one runs."""
         try:
             with self.lock.open() as file:
-                return None if _locks(file.fileno()) else str(json.load(file)["url"])
+                return None if _locks(file, fcntl.LOCK_SH) else str(json.load(file)["url"])
         except (OSError, ValueError, KeyError):
             return None
 
@@ -63,7 +68,7 @@ class Home:
         """Own this home as the server at `url`; the kernel frees the lock if the process dies."""
         self.create()
         with self.lock.open("a+") as file:
-            if not _locks(file.fileno()):
+            if not _becomes_ours(file):
                 raise ConflictError(f"A server already owns {self.root}: {self.server_url()}.")
             file.truncate(0)
             file.write(json.dumps({"url": url, "pid": os.getpid()}))
@@ -71,9 +76,18 @@ class Home:
             yield
 
 
-def _locks(descriptor: int) -> bool:
+def _becomes_ours(file: IO[str]) -> bool:
+    for _ in range(TRIES):
+        if _locks(file, fcntl.LOCK_EX):
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _locks(file: IO[str], kind: int) -> bool:
+    """Whether the lock is ours now; those who only look take a shared one, for a moment."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

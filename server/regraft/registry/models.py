@@ -18,6 +18,7 @@ class ModelRegistry:
 
     def __init__(self, engine: Engine, tables: Path) -> None:
         self.engine = engine
+        self.reading = schema.reader(engine)
         self.tables = tables
 
     def publish(self, name: str, manifest: Blob, summary: JSON, promote: bool) -> ModelVersion:
@@ -67,25 +68,25 @@ class ModelRegistry:
 
     def synchronise(self) -> int:
         """Write the current table if its file is missing; its revision."""
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             table = _table(connection)
         if table.revision not in revisions(self.tables):
             table.write(self.tables)
         return table.revision
 
     def endpoint(self, name: str) -> Endpoint:
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             return _endpoint(_endpoint_row(connection, name))
 
     def endpoints(self) -> list[Endpoint]:
         query = select(schema.endpoints).order_by(schema.endpoints.c.name)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             return [_endpoint(row) for row in connection.execute(query)]
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """All versions, or those of one model, which then must exist."""
         query = select(schema.versions).order_by(schema.versions.c.name, schema.versions.c.version)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             found = [_version(row) for row in connection.execute(query)]
         if name is None:
             return found

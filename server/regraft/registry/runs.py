@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
 from regraft.errors import ConflictError, UnknownNameError
-from regraft.registry.schema import adaptations, events
+from regraft.registry.schema import adaptations, events, reader
 
 OPEN = [str(state) for state in State if not state.final]
 
@@ -19,8 +19,11 @@ class RunRegistry:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.reading = reader(engine)
 
-    def submit(self, spec: AdaptationSpec, key: str | None = None) -> tuple[Adaptation, bool]:
+    def submit(
+        self, spec: AdaptationSpec, key: str | None = None, on_server: bool = False
+    ) -> tuple[Adaptation, bool]:
         """A new adaptation, or the one that this idempotency key made; whether it is new."""
         row = {
             "id": f"a-{secrets.token_hex(6)}",
@@ -29,6 +32,7 @@ class RunRegistry:
             "submitted": datetime.now(UTC),
             "idempotency_key": key,
             "cancel": False,
+            "on_server": on_server,
         }
         try:
             with self.engine.begin() as connection:
@@ -39,7 +43,7 @@ class RunRegistry:
 
     def _earlier(self, spec: AdaptationSpec, key: str | None) -> Adaptation:
         query = select(adaptations).where(adaptations.c.idempotency_key == key)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             earlier = _adaptation(connection.execute(query).one())
         if earlier.spec != spec:
             raise ConflictError(
@@ -49,7 +53,7 @@ class RunRegistry:
 
     def get(self, identifier: str) -> Adaptation:
         query = select(adaptations).where(adaptations.c.id == identifier)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             row = connection.execute(query).first()
         if row is None:
             raise UnknownNameError("adaptation", identifier, [a.id for a in self.all()[:5]])
@@ -58,7 +62,7 @@ class RunRegistry:
     def all(self) -> list[Adaptation]:
         """All adaptations, the newest first."""
         query = select(adaptations).order_by(adaptations.c.submitted.desc())
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             return [_adaptation(row) for row in connection.execute(query)]
 
     def start(self, identifier: str) -> bool:
@@ -82,17 +86,31 @@ class RunRegistry:
         """Ask a run to stop; one that has not begun is cancelled at once."""
         self.get(identifier)
         self._change(identifier, OPEN, cancel=True)
-        self._change(
-            identifier,
-            [str(State.SUBMITTED)],
-            state=str(State.CANCELLED),
-            finished=datetime.now(UTC),
-        )
+        ended = {"state": str(State.CANCELLED), "finished": datetime.now(UTC)}
+        if self._change(identifier, [str(State.SUBMITTED)], **ended):
+            self.record(identifier, str(State.CANCELLED), {"reason": "cancelled", "status": 409})
         return self.get(identifier)
+
+    def fail(self, identifier: str, reason: str) -> bool:
+        """End a run whose own process cannot; False when it has ended already."""
+        failed = self.finish(identifier, State.FAILED, reason)
+        if failed:
+            self.record(identifier, str(State.FAILED), {"reason": reason, "status": 500})
+        return failed
+
+    def abandon(self) -> None:
+        """Fail what a server that is gone left open; called when a server takes over."""
+        query = select(adaptations.c.id).where(
+            adaptations.c.on_server, adaptations.c.state.in_(OPEN)
+        )
+        with self.reading.begin() as connection:
+            left = connection.scalars(query).all()
+        for identifier in left:
+            self.fail(identifier, "The server that ran it has stopped. Submit it again.")
 
     def cancel_requested(self, identifier: str) -> bool:
         query = select(adaptations.c.cancel).where(adaptations.c.id == identifier)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             return bool(connection.scalar(query))
 
     def record(self, identifier: str, kind: str, data: JSON) -> Event:
@@ -117,7 +135,7 @@ class RunRegistry:
             .where(events.c.adaptation == identifier, events.c.number > after)
             .order_by(events.c.number)
         )
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             return [
                 Event(row.number, _aware(row.time), row.kind, row.data)
                 for row in connection.execute(query)

@@ -21,6 +21,8 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+READS = "regraft_reads"
+
 versions = Table(
     "versions",
     metadata,
@@ -64,6 +66,7 @@ adaptations = Table(
     Column("result", JSON),
     Column("idempotency_key", String(255), unique=True),
     Column("cancel", Boolean, nullable=False, default=False),
+    Column("on_server", Boolean, nullable=False, default=False),
 )
 
 events = Table(
@@ -111,4 +114,10 @@ def _make_sqlite_safe(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(READS, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def reader(engine: Engine) -> Engine:
+    """The same engine for transactions that only read, and so need not wait for a writer's turn."""
+    return engine.execution_options(**{READS: True})

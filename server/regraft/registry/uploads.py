@@ -1,5 +1,6 @@
 """Uploaded data sets: a file and its row."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, insert, select
 
 from regraft.domain import JSON
 from regraft.errors import InvalidInputError, TooLargeError, UnknownNameError
-from regraft.registry.schema import datasets
+from regraft.registry.schema import datasets, reader
 
 PREFIX = "dataset:"
 SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
@@ -23,6 +24,7 @@ class UploadRegistry:
 
     def __init__(self, engine: Engine, directory: Path) -> None:
         self.engine = engine
+        self.reading = reader(engine)
         self.directory = directory
 
     async def receive(self, filename: str, chunks: AsyncIterator[bytes], limit: int) -> JSON:
@@ -39,9 +41,12 @@ class UploadRegistry:
         finally:
             partial.unlink(missing_ok=True)
         row = {"id": identifier, "filename": filename[:255], "sha256": digest, "size": size}
+        await asyncio.to_thread(self._insert, row)
+        return {**row, "reference": f"{PREFIX}{identifier}"}
+
+    def _insert(self, row: JSON) -> None:
         with self.engine.begin() as connection:
             connection.execute(insert(datasets).values(**row, created=datetime.now(UTC)))
-        return {**row, "reference": f"{PREFIX}{identifier}"}
 
     def path(self, reference: str) -> Path:
         """The stored file of `dataset:ID`."""
@@ -56,6 +61,7 @@ class UploadRegistry:
 
 
 async def _write(target: Path, chunks: AsyncIterator[bytes], limit: int) -> tuple[str, int]:
+    """Disks may be slow, and the event loop has other requests: they are written to in threads."""
     digest, size = hashlib.sha256(), 0
     with target.open("wb") as file:
         async for chunk in chunks:
@@ -63,7 +69,7 @@ async def _write(target: Path, chunks: AsyncIterator[bytes], limit: int) -> tupl
             if size > limit:
                 raise TooLargeError(f"The data set is larger than {limit:,} bytes.")
             digest.update(chunk)
-            file.write(chunk)
+            await asyncio.to_thread(file.write, chunk)
         file.flush()
-        os.fsync(file.fileno())
+        await asyncio.to_thread(os.fsync, file.fileno())
     return digest.hexdigest(), size

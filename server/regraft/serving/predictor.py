@@ -1,10 +1,11 @@
 """Prediction without Ray or HTTP: rows in, response tensors out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ import onnx
 from regraft.contract import Array, Arrays, Task
 from regraft.plugins import Plugins
 from regraft.registry.blobs import BlobStore
+from regraft.registry.endpoint_table import Route
 from regraft.registry.manifest import Manifest
 from regraft.serving.sessions import open_session
 
@@ -73,6 +75,8 @@ def open_head(path: Path) -> Head:
 class Predictor:
     """A version, ready to answer."""
 
+    name: str
+    version: int
     manifest: Manifest
     task: Task
     backbone: Backbone
@@ -110,10 +114,27 @@ def open_task(manifest: Manifest, blobs: BlobStore, plugins: Plugins) -> Task:
     return kind(manifest.inputs.restore(kind.inputs_type, blobs), manifest.labels)
 
 
-def open_predictor(
-    manifest: Manifest, blobs: BlobStore, plugins: Plugins, threads: int, gpu: bool = False
-) -> Predictor:
-    """A predictor with a backbone session of its own; every blob is verified first."""
-    backbone = Backbone(blobs.verified(manifest.backbone.sha256), threads, gpu)
-    head = open_head(blobs.verified(manifest.head.sha256))
-    return Predictor(manifest, open_task(manifest, blobs, plugins), backbone, head)
+@dataclass(frozen=True)
+class Opener:
+    """Opens versions; those with one backbone blob share one session while any of them lives."""
+
+    blobs: BlobStore
+    plugins: Plugins
+    threads: int
+    gpu: bool = False
+    backbones: "WeakValueDictionary[str, Backbone]" = field(default_factory=WeakValueDictionary)
+
+    def open(self, route: Route) -> Predictor:
+        """A predictor for this version; every blob is verified first."""
+        manifest = Manifest.load(route.manifest, self.blobs)
+        head = open_head(self.blobs.verified(manifest.head.sha256))
+        task = open_task(manifest, self.blobs, self.plugins)
+        backbone = self._backbone(manifest.backbone.sha256)
+        return Predictor(route.name, route.version, manifest, task, backbone, head)
+
+    def _backbone(self, sha256: str) -> Backbone:
+        known = self.backbones.get(sha256)
+        if known is None:
+            known = Backbone(self.blobs.verified(sha256), self.threads, self.gpu)
+            self.backbones[sha256] = known
+        return known

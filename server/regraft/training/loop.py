@@ -137,8 +137,9 @@ class Loop:
     def _outputs(self, part: Part) -> Array:
         """Served outputs of all rows; each rank computes every world-th, then all share."""
         self.model.eval()
-        mine = range(self.around.rank, len(part.rows), self.around.world)
-        shares = self.around.gather(self._forward([part.rows[i] for i in mine]))
+        mine = [part.rows[i] for i in range(self.around.rank, len(part.rows), self.around.world)]
+        known = self._forward(mine or part.rows[:1])  # no task encodes an empty batch
+        shares = self.around.gather(known[: len(mine)])
         joined = np.empty((len(part.rows), *shares[0].shape[1:]), shares[0].dtype)
         for rank, share in enumerate(shares):
             joined[rank :: self.around.world] = share
@@ -149,7 +150,7 @@ class Loop:
         size = 2 * self.plan.batch_size
         parts = [
             self.task.activate(self.model(**self._encode(rows[i : i + size]))[1]).cpu().numpy()
-            for i in range(0, max(len(rows), 1), size)
+            for i in range(0, len(rows), size)
         ]
         return np.concatenate(parts)
 

@@ -19,6 +19,8 @@ from regraft.training.checkpoints import Checkpoints
 from regraft.training.loop import Loop, Part, Surroundings
 
 REPORT_SECONDS = 0.3
+YIELDING = 10
+"""How much nicer than serving a training worker is to the processor."""
 
 
 class Reporter:
@@ -55,6 +57,7 @@ def train_worker(config: dict[str, Any]) -> None:
     context = train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(config["threads"])
+    os.nice(YIELDING)
     reporter = Reporter(config["mailbox"], rank)
     reporter.report("worker", {"pid": os.getpid(), "workers": world, "device": str(get_device())})
     ingredients = config["recipe"].open(Plugins.load())

@@ -1,0 +1,31 @@
+"""The control plane as Ray Serve starts it."""
+
+from functools import partial
+from typing import Any
+
+from regraft.adaptations.actor import launch
+from regraft.api.app import build_app
+from regraft.api.cluster_metrics import cluster_metrics
+from regraft.api.services import Services
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+from regraft.settings import Settings
+
+
+class ControlPlane:
+    """One replica; its state is the registry's, so another can take its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __serve_build_asgi_app__(self) -> Any:
+        settings = self.settings
+        registry = Registry(settings.resolved_home, settings.database)
+        services = Services(
+            registry=registry,
+            plugins=Plugins.load(),
+            settings=settings,
+            launch=partial(launch, settings=settings, registry=registry),
+            metrics=cluster_metrics,
+        )
+        return build_app(services)

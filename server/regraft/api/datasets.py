@@ -1,0 +1,39 @@
+"""`/v1/datasets`: uploads."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from regraft.api.services import FromServices
+from regraft.domain import JSON
+from regraft.errors import TooLargeError
+
+router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+Filename = Annotated[
+    str, Query(min_length=1, max_length=255, description="Its suffix tells the format: `x.csv`.")
+]
+
+
+@router.post("", status_code=201, openapi_extra=BODY, response_description="The upload")
+async def upload(services: FromServices, request: Request, filename: Filename) -> JSON:
+    """Store the body, a CSV, TSV, JSONL or Parquet file.
+
+    The answer's `reference` is what an adaptation takes as `data`, `test` or `validation`.
+    """
+    limit = services.settings.max_upload
+    _refuse_announced(request.headers.get("content-length", ""), limit)
+    return await services.registry.uploads.receive(filename, request.stream(), limit)
+
+
+def _refuse_announced(length: str, limit: int) -> None:
+    """Refuse what is known to be too large before it is sent; the rest is counted as it comes."""
+    if length.isdigit() and int(length) > limit:
+        raise TooLargeError(f"The data set is larger than {limit:,} bytes.")

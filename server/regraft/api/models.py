@@ -1,0 +1,27 @@
+"""`/v1/models`: published versions."""
+
+from fastapi import APIRouter
+
+from regraft.adaptations.queries import listing, show_version
+from regraft.api.services import FromServices
+from regraft.domain import JSON
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("", response_description="All versions as `items`")
+def list_models(services: FromServices) -> JSON:
+    """All versions of all models."""
+    return {"items": listing("models", services.registry, services.plugins)}
+
+
+@router.get("/{name}", response_description="The version with its report")
+def show_newest(services: FromServices, name: str) -> JSON:
+    """The newest version of a model with its transfer report."""
+    return show_version(services.registry, name, None)
+
+
+@router.get("/{name}/versions/{version}", response_description="The version with its report")
+def show(services: FromServices, name: str, version: int) -> JSON:
+    """One version of a model with its transfer report."""
+    return show_version(services.registry, name, version)

@@ -1,0 +1,31 @@
+"""What the routes work with, made by whoever starts the server."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+from regraft.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """`launch` starts the run of an adaptation id in another process and returns at once;
+    `metrics` answers the whole server's metrics as Prometheus text."""
+
+    registry: Registry
+    plugins: Plugins
+    settings: Settings
+    launch: Callable[[str], None]
+    metrics: Callable[[], Awaitable[str]]
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+FromServices = Annotated[Services, Depends(_services)]

@@ -1,5 +1,0 @@
-"""A client of the HTTP API."""
-
-
-class Client:
-    """Stub."""

@@ -1,0 +1,122 @@
+"""The client of one server."""
+
+import secrets
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from regraft.client.connection import Connection
+from regraft.client.failures import RemoteError
+from regraft.client.following import PAUSE, RUNS, follow, is_final, persist
+from regraft.client.uploading import with_uploads
+from regraft.domain import JSON, AdaptationSpec, State
+from regraft.errors import CancelledRunError
+
+Show = Callable[[str, JSON], None]
+
+CANCEL_WAIT = 30.0
+
+
+class Client:
+    """A server's work as methods; answers are the JSON of its API.
+
+    Every method raises RemoteError with the status of what failed, or UnreachableError.
+    """
+
+    def __init__(self, url: str, timeout: float = 60.0) -> None:
+        self.connection = Connection(url, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.http.close()
+
+    def adapt(self, spec: AdaptationSpec, detach: bool, show: Show) -> JSON:
+        """Upload the files that `spec` names, submit it, and tell `show` of each event.
+
+        Returns the result, or with `detach` the adaptation at once. A KeyboardInterrupt cancels
+        the run. Raises DataError for a missing file, CancelledRunError for a cancelled run.
+        """
+        identifier, run = self._submit(with_uploads(spec, self.connection))
+        if detach:
+            return run
+        try:
+            return self._outcome(identifier, self._follow(identifier, show))
+        except KeyboardInterrupt:
+            raise self._cancelled(identifier) from None
+
+    def listing(self, kind: str) -> list[JSON]:
+        """All models, adaptations, endpoints, sources, tasks, strategies or plugins."""
+        items: list[JSON] = self.connection.ask("GET", _path(kind))["items"]
+        return items
+
+    def model(self, name: str, version: int | None) -> JSON:
+        """A version with its report; the newest unless it is named."""
+        parts = ("models", name) if version is None else ("models", name, "versions", str(version))
+        return self.connection.ask("GET", _path(*parts))
+
+    def adaptation(self, identifier: str) -> JSON:
+        return self.connection.ask("GET", _path("adaptations", identifier))
+
+    def endpoint(self, name: str) -> JSON:
+        return self.connection.ask("GET", _path("endpoints", name))
+
+    def promote(self, name: str, version: int) -> JSON:
+        path = _path("endpoints", name, "promote")
+        return self.connection.ask("POST", path, json={"version": version})
+
+    def roll_back(self, name: str) -> JSON:
+        return self.connection.ask("POST", _path("endpoints", name, "rollback"))
+
+    def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
+        """The readable answers of an endpoint, one an input."""
+        path = f"/v2/models/{quote(endpoint, safe='')}/predict"
+        return self.connection.ask("POST", path, json={"inputs": inputs})
+
+    def _submit(self, spec: AdaptationSpec) -> tuple[str, JSON]:
+        # With the key a request that was repeated, here or by a proxy, starts one run.
+        headers = {"idempotency-key": secrets.token_hex(16)}
+        body = spec.model_dump(mode="json")
+        run = persist(lambda: self.connection.ask("POST", RUNS, json=body, headers=headers))
+        return run["id"], run
+
+    def _follow(self, identifier: str, show: Show) -> JSON:
+        """The data of the last event."""
+        data: JSON = {}
+        for event in follow(self.connection, identifier):
+            data = event.data
+            show(event.kind, data)
+        return data
+
+    def _outcome(self, identifier: str, last: JSON) -> JSON:
+        run = self.adaptation(identifier)
+        if run["state"] == State.CANCELLED:
+            raise CancelledRunError(f"The adaptation {identifier} was cancelled.")
+        if run["state"] == State.FAILED:
+            raise RemoteError(run["reason"], last.get("status", 500), last.get("problems", ()))
+        endpoint = run["result"].get("endpoint")
+        return {**run["result"], "endpoint": endpoint and self.connection.url + endpoint}
+
+    def _cancelled(self, identifier: str) -> CancelledRunError:
+        """Cancel the run, and wait until it has ended."""
+        run = self.connection.ask("POST", _path("adaptations", identifier, "cancel"))
+        deadline = time.monotonic() + CANCEL_WAIT
+        while not is_final(run) and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            run = self.adaptation(identifier)
+        return CancelledRunError(f"The adaptation {identifier} is {run['state']}.")
+
+
+def _path(*parts: str) -> str:
+    return "/".join(("/v1", *(quote(part, safe="") for part in parts)))

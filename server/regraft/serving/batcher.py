@@ -1,0 +1,173 @@
+"""Dynamic batching: run at once when idle, collect while busy."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from regraft.contract import Array
+from regraft.errors import OverloadedError, TooLargeError
+from regraft.serving.predictor import Predictor
+from regraft.serving.telemetry import BatchRecord, Telemetry
+
+Tensors = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one batch and of the queue, in rows."""
+
+    batch_rows: int = 16
+    queued_rows: int = 512
+
+
+@dataclass
+class Item:
+    """Some rows of one request that wait for, or are in, a batch."""
+
+    predictor: Predictor
+    rows: Sequence[Any]
+    answer: "asyncio.Future[Tensors]"
+    size: int
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Batcher:
+    """Batches the rows of all requests of one event loop for one worker thread.
+
+    There is no task that could die: a request starts a batch when none runs, and the end of a batch
+    starts the next. Requests whose client is gone are dropped before they are computed.
+    """
+
+    def __init__(self, worker: Executor, limits: Limits, telemetry: Telemetry) -> None:
+        self.worker = worker
+        self.limits = limits
+        self.telemetry = telemetry
+        self.waiting: list[Item] = []
+        self.queued = 0
+        self.busy = False
+
+    async def predict(self, predictor: Predictor, rows: Sequence[Any]) -> Tensors:
+        """Response tensors for the rows of one request, in order."""
+        if len(rows) > self.limits.queued_rows:
+            raise TooLargeError(
+                f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."
+            )
+        if self.queued + len(rows) > self.limits.queued_rows:
+            raise OverloadedError(f"The queue is full: {self.queued} rows are waiting.")
+        items = [self._enqueue(predictor, part) for part in self._parts(rows)]
+        self._start()
+        if len(items) == 1:
+            return await items[0].answer
+        answers = await asyncio.gather(*(item.answer for item in items))
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _parts(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
+        most = self.limits.batch_rows
+        return [rows[start : start + most] for start in range(0, len(rows), most)]
+
+    def _enqueue(self, predictor: Predictor, rows: Sequence[Any]) -> Item:
+        size = max(predictor.task.size(row) for row in rows)
+        item = Item(predictor, rows, asyncio.get_running_loop().create_future(), size)
+        self.waiting.append(item)
+        self.queued += len(rows)
+        return item
+
+    def _start(self) -> None:
+        if self.busy:
+            return
+        batch = self._take()
+        if not batch:
+            return
+        self.busy = True
+        loop = asyncio.get_running_loop()
+        running = self.worker.submit(run_batch, batch, self.telemetry)
+        running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, batch, done))
+
+    def _take(self) -> list[Item]:
+        """The oldest item, and those of its group that are nearest to it in size."""
+        alive = [item for item in self.waiting if not item.answer.done()]
+        if not alive:
+            self.waiting, self.queued = [], 0
+            return []
+        oldest = alive[0]
+        group = [item for item in alive if item.predictor.group == oldest.predictor.group]
+        group.sort(key=lambda item: abs(item.size - oldest.size))
+        batch = self._fitting(oldest, group)
+        taken = set(map(id, batch))
+        self.waiting = [item for item in alive if id(item) not in taken]
+        self.queued = sum(len(item.rows) for item in self.waiting)
+        return batch
+
+    def _fitting(self, oldest: Item, group: list[Item]) -> list[Item]:
+        """As many as the bounds allow, at least the oldest; `group` is sorted by nearness."""
+        most_size = oldest.predictor.task.largest_batch
+        batch, rows, largest = [oldest], len(oldest.rows), oldest.size
+        for item in group:
+            if item is oldest:
+                continue
+            grown, widest = rows + len(item.rows), max(largest, item.size)
+            if grown > self.limits.batch_rows or grown * widest > most_size:
+                break
+            batch.append(item)
+            rows, largest = grown, widest
+        return batch
+
+    def _end(self, batch: list[Item], done: "Future[list[Tensors | Exception]]") -> None:
+        self.busy = False
+        try:
+            error = done.exception()
+            answers = [error] * len(batch) if error is not None else done.result()
+            for item, answer in zip(batch, answers, strict=True):
+                if item.answer.done():
+                    continue
+                if isinstance(answer, BaseException):
+                    item.answer.set_exception(answer)
+                else:
+                    item.answer.set_result(answer)
+        finally:
+            self._start()
+
+
+def run_batch(batch: list[Item], telemetry: Telemetry) -> "list[Tensors | Exception]":
+    """Compute a batch in the worker thread. If it fails its items are tried one by one, so that a
+    request that breaks the model breaks no other."""
+    begin = time.perf_counter()
+    try:
+        answers: list[Tensors | Exception] = list(_compute(batch))
+    except Exception as error:  # noqa: BLE001 - a plugin's code or the runtime may raise anything
+        answers = [error] if len(batch) == 1 else [_alone(item) for item in batch]
+    end = time.perf_counter()
+    telemetry.batch(
+        BatchRecord(
+            names=tuple({item.predictor.name for item in batch}),
+            rows=sum(len(item.rows) for item in batch),
+            queued=tuple(begin - item.since for item in batch),
+            seconds=end - begin,
+        )
+    )
+    return answers
+
+
+def _alone(item: Item) -> "Tensors | Exception":
+    try:
+        return _compute([item])[0]
+    except Exception as error:  # noqa: BLE001 - told to this request alone
+        return error
+
+
+def _compute(batch: list[Item]) -> list[Tensors]:
+    """One forward of the shared backbone, then the head of each request."""
+    first = batch[0].predictor
+    rows = [row for item in batch for row in item.rows]
+    features = first.backbone.features(first.task.encode(rows))
+    answers, start = [], 0
+    for item in batch:
+        end = start + len(item.rows)
+        answers.append(item.predictor.task.decode(item.predictor.head(features[start:end])))
+        start = end
+    return answers

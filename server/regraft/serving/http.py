@@ -1,0 +1,121 @@
+"""The Open Inference Protocol over HTTP: routes below the mount, and what goes wrong as JSON."""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from regraft.errors import InvalidInputError, OverloadedError, RegraftError
+from regraft.serving.inference import Inference
+from regraft.serving.protocol import error_body
+from regraft.serving.telemetry import RequestRecord
+
+log = logging.getLogger("regraft.serving")
+
+Handler = Callable[[Request], Awaitable[Response]]
+MODEL = "/models/{name}"
+VERSIONED = "/models/{name}/versions/{version}"
+
+
+def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
+    """The protocol's application; paths are those after `/v2`."""
+    routes = [
+        Route("/", _answer(inference.server)),
+        Route("/health/live", _answer(inference.live)),
+        Route("/health/ready", _answer(inference.ready)),
+    ]
+    for prefix in (MODEL, VERSIONED):
+        routes += [
+            Route(prefix, _answer(inference.model)),
+            Route(f"{prefix}/ready", _answer(inference.model_ready)),
+            Route(f"{prefix}/infer", _timed(inference, inference.infer), methods=["POST"]),
+            Route(f"{prefix}/predict", _timed(inference, inference.predict), methods=["POST"]),
+        ]
+    handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.add_middleware(BareMount)
+    return app
+
+
+class BareMount:
+    """`/v2` means `/v2/`: Starlette would redirect, and clients that post would not follow."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
+            scope = {**scope, "path": f"{scope['path']}/"}
+        await self.app(scope, receive, send)
+
+
+def _answer(handler: Handler) -> Handler:
+    """Errors of ours as the protocol wants them."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except RegraftError as error:
+            return error_response(error)
+
+    return answer
+
+
+def _timed(inference: Inference, handler: Handler) -> Handler:
+    """Count and time a prediction, whatever becomes of it."""
+
+    async def answer(request: Request) -> Response:
+        begin = time.perf_counter()
+        request.state.rows, request.state.version = 0, ""
+        try:
+            response = await handler(request)
+        except RegraftError as error:
+            response = error_response(error)
+        name = request.path_params["name"]
+        inference.telemetry.request(
+            RequestRecord(
+                name if name in inference.pool.routes else "unknown",
+                request.state.version,
+                request.state.rows,
+                response.status_code,
+                time.perf_counter() - begin,
+            )
+        )
+        return response
+
+    return answer
+
+
+def error_response(error: RegraftError) -> Response:
+    """The protocol says 400 for every request that is wrong in itself."""
+    wrong = isinstance(error, InvalidInputError) and error.status == 422
+    headers = {}
+    if isinstance(error, OverloadedError):
+        headers["Retry-After"] = str(error.retry_after)
+    return _json(error_body(str(error)), 400 if wrong else error.status, headers)
+
+
+def _json(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, "application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = {404: "There is nothing at this path.", 405: "This path has not this method."}
+    message = known.get(error.status_code, error.detail)
+    return JSONResponse({"error": message}, error.status_code, error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    identifier = secrets.token_hex(4)
+    log.error("internal error %s", identifier, exc_info=error)
+    return JSONResponse({"error": f"Internal error {identifier}."}, 500)

@@ -1,0 +1,153 @@
+"""What each route of the protocol does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from regraft.contract import Array, Arrays, TensorSpec
+from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
+from regraft.serving import protocol, strict_json
+from regraft.serving.batcher import Batcher
+from regraft.serving.pool import Pool
+from regraft.serving.predictor import Predictor
+from regraft.serving.telemetry import Telemetry
+from regraft.serving.tensors import BadRequestError, datatype_of
+
+EXTENSIONS = ["binary_tensor_data"]
+
+
+class Inference:
+    """The handlers of one replica."""
+
+    def __init__(
+        self, pool: Pool, batcher: Batcher, telemetry: Telemetry, caps: "Caps", version: str
+    ) -> None:
+        self.pool = pool
+        self.batcher = batcher
+        self.telemetry = telemetry
+        self.caps = caps
+        self.version = version
+
+    async def server(self, request: Request) -> Response:
+        return JSONResponse({"name": "regraft", "version": self.version, "extensions": EXTENSIONS})
+
+    async def live(self, request: Request) -> Response:
+        return JSONResponse({"live": True, "ready": self.pool.ready})
+
+    async def ready(self, request: Request) -> Response:
+        ready = self.pool.ready
+        missing = sorted(self.pool.routes.keys() - self.pool.predictors.keys())
+        status = {"live": True, "ready": ready, **({"waiting_for": missing} if missing else {})}
+        return JSONResponse(status, 200 if ready else 503)
+
+    async def model(self, request: Request) -> Response:
+        predictor = await self._predictor(request)
+        return JSONResponse(
+            {
+                "name": predictor.name,
+                "versions": [str(predictor.version)],
+                "platform": "onnx_onnxv1",
+                "inputs": protocol.tensor_metadata(predictor.task.request_tensors()),
+                "outputs": protocol.tensor_metadata(predictor.task.response_tensors()),
+            }
+        )
+
+    async def model_ready(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            await self._predictor(request)
+        except NotReadyError:
+            return JSONResponse({"name": name, "ready": False}, 503)
+        return JSONResponse({"name": name, "ready": True})
+
+    async def infer(self, request: Request) -> Response:
+        predictor = await self._predictor(request)
+        length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
+        body = await self._body(request)
+        asked = protocol.parse_infer(body, length, self.caps.json)
+        if any(output.classification for output in asked.outputs or ()):
+            raise UnsupportedError("The classification extension is not supported.")
+        check_tensors(predictor.task.request_tensors(), asked.tensors)
+        tensors = await self._predict(request, predictor, predictor.task.rows(asked.tensors))
+        answer = protocol.build_infer(predictor.name, predictor.version, asked, tensors)
+        return Response(answer.body, 200, answer.headers)
+
+    async def predict(self, request: Request) -> Response:
+        """For people: `{"inputs": […]}` in, one readable prediction a row out."""
+        predictor = await self._predictor(request)
+        asked = strict_json.loads(await self._body(request), self.caps.json)
+        if not isinstance(asked, dict) or set(asked) != {"inputs"}:
+            raise BadRequestError('The body must be {"inputs": [...]}.')
+        inputs = asked["inputs"]
+        if not isinstance(inputs, list) or not inputs:
+            raise BadRequestError("'inputs' must be a list with at least one item.")
+        tensors = await self._predict(request, predictor, predictor.task.read_inputs(inputs))
+        predictions = predictor.task.answers(tensors)
+        return JSONResponse(
+            {
+                "model": predictor.name,
+                "version": str(predictor.version),
+                "predictions": predictions,
+            }
+        )
+
+    async def _predict(self, request: Request, predictor: Predictor, rows: Sequence[Any]) -> Arrays:
+        request.state.rows = len(rows)
+        return await self.batcher.predict(predictor, rows)
+
+    async def _predictor(self, request: Request) -> Predictor:
+        path = request.path_params
+        predictor = await self.pool.waited_for(path["name"], path.get("version"))
+        request.state.version = str(predictor.version)
+        return predictor
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, decoded; counted while it streams in."""
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self.caps.body:
+                raise TooLargeError(f"The body is larger than {self.caps.body:,} bytes.")
+            chunks.append(chunk)
+        body = b"".join(chunks)
+        return protocol.decode_content(
+            body, request.headers.get("content-encoding"), self.caps.body
+        )
+
+
+class Caps:
+    """The greatest body and the greatest JSON, in bytes."""
+
+    def __init__(self, body: int, json: int) -> None:
+        self.body = body
+        self.json = json
+
+
+def check_tensors(expected: Sequence[TensorSpec], given: Arrays) -> None:
+    """The request must carry exactly the tensors of the task, with one row at least."""
+    names = [spec.name for spec in expected]
+    if sorted(given) != sorted(names):
+        raise BadRequestError(f"The inputs must be {', '.join(names)}.")
+    for spec in expected:
+        _check_tensor(spec, given[spec.name])
+
+
+def _check_tensor(spec: TensorSpec, array: Array) -> None:
+    if datatype_of(array) != spec.datatype:
+        raise BadRequestError(
+            f"Input '{spec.name}' must be {spec.datatype}, not {datatype_of(array)}."
+        )
+    if array.size == 0:
+        raise BadRequestError(f"Input '{spec.name}' has no rows.")
+    squeezed = array.shape[:1] if len(spec.shape) == 1 and array.ndim == 2 else array.shape
+    fits = len(squeezed) == len(spec.shape) and all(
+        isinstance(axis, str) or axis == size
+        for axis, size in zip(spec.shape, squeezed, strict=True)
+    )
+    if not fits or (squeezed != array.shape and array.shape[1] != 1):
+        wanted = [-1 if isinstance(axis, str) else axis for axis in spec.shape]
+        raise BadRequestError(
+            f"Input '{spec.name}' must have the shape {wanted}, not {list(array.shape)}."
+        )

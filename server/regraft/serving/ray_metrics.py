@@ -1,0 +1,56 @@
+"""Telemetry as Ray metrics, which Ray's agent on each node offers in Prometheus form."""
+
+from ray.util.metrics import Counter, Histogram
+
+from regraft.serving.telemetry import BatchRecord, RequestRecord
+
+SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]
+ROWS = [1, 2, 4, 8, 16, 32, 64]
+ENDPOINT = ("endpoint",)
+EXACT = "_exact"
+
+
+class Distribution:
+    """A histogram by endpoint. Ray estimates its sum from the buckets, so a counter keeps it."""
+
+    def __init__(self, name: str, description: str, boundaries: list[float]) -> None:
+        self.histogram = Histogram(name, description, boundaries, ENDPOINT)
+        self.sum = Counter(f"{name}{EXACT}", f"Sum of {name}.", ENDPOINT)
+
+    def observe(self, value: float, endpoint: str) -> None:
+        tags = {"endpoint": endpoint}
+        self.histogram.observe(value, tags)
+        if value > 0:
+            self.sum.inc(value, tags)
+
+
+class RayMetrics:
+    """Counters and distributions by endpoint; no text of a user's is ever a label."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "regraft_requests",
+            "Prediction requests answered.",
+            tag_keys=("endpoint", "version", "status"),
+        )
+        self.rows = Counter("regraft_rows", "Rows predicted.", ENDPOINT)
+        self.duration = Distribution(
+            "regraft_request_seconds", "Request to answer, in the replica.", SECONDS
+        )
+        self.queue = Distribution("regraft_queue_seconds", "Waiting for a batch.", SECONDS)
+        self.batches = Distribution("regraft_batch_rows", "Rows of a batch.", [*map(float, ROWS)])
+        self.compute = Distribution("regraft_batch_seconds", "Computing a batch.", SECONDS)
+
+    def batch(self, record: BatchRecord) -> None:
+        endpoint = record.names[0] if len(record.names) == 1 else "several"
+        self.batches.observe(record.rows, endpoint)
+        self.compute.observe(record.seconds, endpoint)
+        for seconds in record.queued:
+            self.queue.observe(seconds, endpoint)
+
+    def request(self, record: RequestRecord) -> None:
+        tags = {"endpoint": record.name}
+        self.requests.inc(1, {**tags, "version": record.version, "status": str(record.status)})
+        self.duration.observe(record.seconds, record.name)
+        if record.rows:
+            self.rows.inc(record.rows, tags)

@@ -1,0 +1,214 @@
+"""The contract check of a transfer strategy."""
+
+import dataclasses
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from regraft.contract import Array, LinearHead, StrategyKind, TransferStrategy
+from regraft.domain import NAME_PATTERN
+
+if TYPE_CHECKING:
+    from regraft.model import TargetModel
+    from regraft.training.loop import Outcome
+
+SEED = 1
+EPOCHS = 3
+TOLERANCE = 1e-3
+SAME = 1e-5
+CASES = {"2 classes": (2, 40, 8), "3 classes": (3, 60, 8), "fewer rows than features": (3, 15, 64)}
+"""Classes, rows and features of the data for closed forms."""
+
+
+def check_strategy(strategy: type[TransferStrategy]) -> None:
+    """Raise AssertionError if the strategy breaks its contract.
+
+    One that freezes the backbone fits small separable features; any other trains a small model
+    for a few epochs in the host's own loop, in this process, and is exported.
+    """
+    check_description(strategy)
+    check_options(strategy)
+    if strategy.freezes_backbone:
+        for name, (classes, rows, size) in CASES.items():
+            check_fit(strategy, name, *separable(classes, rows, size))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        check_groups(strategy)
+        with one_thread():
+            check_training(strategy, Path(folder))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small tensors: threads cost more than they save."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_description(strategy: type[TransferStrategy]) -> None:
+    """The attributes of the class."""
+    name = getattr(strategy, "name", "")
+    assert re.match(NAME_PATTERN, name), f"`name` must match {NAME_PATTERN}: '{name}'."
+    assert getattr(strategy, "kind", None) in get_args(StrategyKind), (
+        f"`kind` must be one of {get_args(StrategyKind)}."
+    )
+    assert getattr(strategy, "summary", ""), "`summary` must say in a line what the strategy does."
+
+
+def check_options(strategy: type[TransferStrategy]) -> None:
+    """Every option has a default, an unknown one is refused, and they travel as JSON."""
+    kind = strategy.Options
+    assert issubclass(kind, BaseModel), "`Options` must be a pydantic model."
+    try:
+        defaults = kind()
+    except ValidationError as error:
+        raise AssertionError(f"`Options()` must be valid without arguments: {error}") from error
+    travelled = kind.model_validate(defaults.model_dump(mode="json"))
+    assert travelled == defaults, "`Options` changes on its way through JSON."
+    try:
+        kind.model_validate({"no_such_option": 1})
+    except ValidationError:
+        return
+    raise AssertionError("`Options` takes an unknown option: set extra='forbid' on it.")
+
+
+def separable(classes: int, rows: int, size: int) -> tuple[Array, Array]:
+    """Features [N, D] around one centre a class, one column of them constant; class indices."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(rows) % classes
+    features = rng.normal(size=(classes, size))[targets] * 4 + rng.normal(size=(rows, size))
+    features[:, 0] = 0.1
+    return features.astype(np.float32), targets
+
+
+def check_fit(strategy: type[TransferStrategy], case: str, features: Array, targets: Array) -> None:
+    """A head of the right shape that tells the classes apart, the same for the same seed."""
+    head, again = (strategy(strategy.Options(), SEED).fit(features, targets) for _ in range(2))
+    assert isinstance(head, LinearHead), f"`fit` must return a LinearHead ({case})."
+    classes = int(targets.max()) + 1
+    for name, shape in (("weight", (classes, features.shape[1])), ("bias", (classes,))):
+        array: Array = getattr(head, name)
+        fits = array.shape == shape and array.dtype == np.float32
+        assert fits, (
+            f"`fit` must give `{name}` as float32 {shape}, not {array.dtype} {array.shape} "
+            f"({case})."
+        )
+        assert np.isfinite(array).all(), f"`fit` gives a `{name}` that is not finite ({case})."
+        assert np.array_equal(array, getattr(again, name)), (
+            f"`fit` gives another `{name}` for the same seed ({case}): use `self.seed`."
+        )
+    right = ((features @ head.weight.T + head.bias).argmax(1) == targets).mean()
+    assert right > 0.9, f"`fit` gets {right:.0%} of separable training rows right ({case})."
+
+
+def check_groups(strategy: type[TransferStrategy]) -> None:
+    """The parameter groups hold parameters of the prepared model, each once."""
+    made, model = prepared(strategy)
+    given = [p for group in made.parameter_groups(model) for p in group.parameters]
+    assert given, "`parameter_groups` gives nothing to learn."
+    assert len({id(p) for p in given}) == len(given), "`parameter_groups` gives a parameter twice."
+    known = {id(p) for p in model.parameters()}
+    assert all(id(p) in known for p in given), (
+        "`parameter_groups` gives parameters that `prepare` did not attach to the model."
+    )
+
+
+def check_training(strategy: type[TransferStrategy], folder: Path) -> None:
+    """It learns, resumes to the same weights, and ends with a model that can be exported."""
+    whole, outcome, losses = train(strategy, folder / "whole")
+    assert outcome.state == "finished", f"Training of a small model ended as {outcome.state}."
+    assert losses[-1] < losses[0], (
+        f"The task's loss does not fall in {EPOCHS} epochs of a small model: "
+        f"{', '.join(f'{loss:.3f}' for loss in losses)}."
+    )
+    train(strategy, folder / "parts", stop_after=EPOCHS - 1)
+    resumed, _, _ = train(strategy, folder / "parts")
+    check_same_weights(whole, resumed)
+    check_finish(strategy, folder)
+
+
+def prepared(strategy: type[TransferStrategy]) -> "tuple[TransferStrategy, TargetModel]":
+    """An instance with a plan of a few epochs, and a small model that it has prepared."""
+    from regraft.testing.toy import toy_model
+
+    class Short(strategy):  # type: ignore[misc, valid-type]
+        def plan(self) -> Any:
+            own = super().plan()
+            rate = max(own.learning_rate, 1e-3)
+            return dataclasses.replace(
+                own, epochs=EPOCHS, patience=EPOCHS, batch_size=8, learning_rate=rate
+            )
+
+    made: TransferStrategy = Short(strategy.Options(), SEED)
+    return made, made.prepare(toy_model(SEED))
+
+
+def train(
+    strategy: type[TransferStrategy], folder: Path, stop_after: int | None = None
+) -> "tuple[TargetModel, Outcome, list[float]]":
+    """Train in `folder`, from its checkpoint if there is one; the mean loss of each epoch too.
+
+    Cancelled once `stop_after` epochs are done.
+    """
+    from regraft.testing.toy import toy_part, toy_task
+    from regraft.training.checkpoints import Checkpoints
+    from regraft.training.loop import Loop, Surroundings
+
+    events: list[tuple[str, dict[str, Any]]] = []
+    made, model = prepared(strategy)
+    around = Surroundings(
+        report=lambda kind, data: events.append((kind, data)),
+        cancelled=lambda: sum(kind == "epoch" for kind, _ in events) == stop_after,
+    )
+    loop = Loop(model, toy_task(), made, Checkpoints(folder, "attempt"), around)
+    outcome = loop.run(toy_part(72, seed=1), toy_part(24, seed=2))
+    return model, outcome, _losses([data for kind, data in events if kind == "step"])
+
+
+def _losses(steps: list[dict[str, Any]]) -> list[float]:
+    epochs = sorted({step["epoch"] for step in steps})
+    return [float(np.mean([s["loss"] for s in steps if s["epoch"] == epoch])) for epoch in epochs]
+
+
+def check_same_weights(whole: "TargetModel", resumed: "TargetModel") -> None:
+    other = resumed.state_dict()
+    different = [
+        name
+        for name, value in whole.state_dict().items()
+        if not np.allclose(value.numpy(), other[name].numpy(), atol=SAME)
+    ]
+    assert not different, (
+        f"A resumed run ends with other weights than one that was not interrupted "
+        f"({', '.join(different[:3])}): what `start_epoch` or `extra_loss` depend on must follow "
+        "from the epoch, the seed and the model's state."
+    )
+
+
+def check_finish(strategy: type[TransferStrategy], folder: Path) -> None:
+    """`finish` on the best weights gives a model whose backbone is exported and says the same."""
+    from regraft.export.graph import export_backbone
+    from regraft.model import TargetModel
+    from regraft.serving.predictor import Backbone
+    from regraft.testing.source import check_same, module_forward
+    from regraft.testing.toy import FEATURE, INPUTS
+    from regraft.training.checkpoints import Checkpoints
+
+    made, model = prepared(strategy)
+    Checkpoints(folder / "whole", "read").load_best(model)
+    finished = made.finish(model)
+    assert isinstance(finished, TargetModel), "`finish` must return a TargetModel."
+    path = folder / "backbone.onnx"
+    path.write_bytes(export_backbone(finished.backbone, INPUTS.tensors, FEATURE))
+    check_same(Backbone(path, threads=1).features, module_forward(finished.backbone), INPUTS)

@@ -1,0 +1,35 @@
+"""Adaptations in this process, on a home that has the exports already."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regraft.adaptations.context import Context
+from regraft.domain import AdaptationSpec
+from regraft.plugins import Plugins
+from regraft.registry.home import Home
+from regraft.registry.store import Registry
+from regraft.settings import Settings
+
+Submit = Callable[..., Context]
+
+
+@pytest.fixture
+def registry(fresh_home: Home) -> Registry:
+    return Registry(fresh_home.root)
+
+
+@pytest.fixture
+def submit(registry: Registry, plugins: Plugins, tiny_bert: Path, reviews: Path) -> Submit:
+    """A submitted adaptation of tiny-bert to the reviews, or of what the spec says instead."""
+
+    def make(context: dict[str, Any] | None = None, **spec: Any) -> Context:
+        values = {"name": "reviews", "data": str(reviews), "source": str(tiny_bert), **spec}
+        adaptation, _ = registry.runs.submit(AdaptationSpec(**values))
+        settings = Settings(home=registry.home.root, threads=1)
+        chosen = {"plugins": plugins, "settings": settings, **(context or {})}
+        return Context(adaptation, registry, **chosen)
+
+    return make

@@ -1,0 +1,92 @@
+"""A request is checked whole before anything is started."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from regraft import Feature, Inputs, SourceModel, TensorSpec, hookimpl
+from regraft.adaptations.request import Request, check_request, parse_spec
+from regraft.errors import InvalidInputError, UnknownNameError, UnsupportedError
+from regraft.plugins import Plugins
+
+VALUES = {"name": "model", "data": "data.csv", "source": "minilm-l6"}
+
+
+class Picture(SourceModel):
+    """A source model of images."""
+
+    name, modality = "picture", "image"
+    inputs = Inputs((TensorSpec("pixels", "UINT8", ("batch", 8, 8, 3)),))
+    features = (Feature("last", "pooled", 4), Feature("map", "map", 4))
+
+    def fingerprint(self) -> str:
+        return "0" * 64
+
+    @classmethod
+    @hookimpl
+    def open_source_model(cls, reference: str) -> SourceModel | None:
+        return cls() if reference == "picture" else None
+
+
+@pytest.fixture
+def check(plugins: Plugins) -> Callable[..., Request]:
+    return lambda **values: check_request(parse_spec({**VALUES, **values}), plugins)
+
+
+def test_request_has_its_names_looked_up_and_its_options_read(check: Any) -> None:
+    request = check(options={"feature": "layer-3", "folds": 5})
+    assert request.task.name == "text-classification"
+    assert request.strategy.options.folds == 5
+    assert request.feature.name == "layer-3"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"name": "Not A Name"}, "^name: .*not 'Not A Name'"),
+        ({"name": "stats"}, "name: 'stats' is reserved"),
+        ({"split": (0.5, 0.4, 0.4)}, r"must sum to 1, not 1\.3"),
+        ({"split": (1, 0.0, 0.0)}, r"split\.0: .*less than 1.*split\.1: .*greater than 0"),
+        ({"seed": -1}, "seed: .*not '-1'"),
+        ({"sauce": "x"}, "sauce: there is no such option"),
+        ({"source": None}, "source: .*valid string"),
+    ],
+)
+def test_wrong_field_is_named_with_what_was_given(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        parse_spec({**VALUES, **values})
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"fold": 3}, r"'linear-probe': fold: there is no such option\. Its options: feature, fol"),
+        ({"folds": "many"}, r"folds: .*valid integer.*not 'many'.*Its options"),
+        ({"folds": 1}, r"folds: .*greater than or equal to 2, not '1'"),
+        ({"strengths": [0]}, r"strengths\.0: .*greater than 0"),
+    ],
+)
+def test_wrong_option_is_named_beside_the_right_ones(
+    check: Any, options: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        check(options=options)
+
+
+@pytest.mark.parametrize("kind", ["task", "strategy", "source"])
+def test_unknown_name_lists_the_known_ones(check: Any, kind: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown .*'nothing'.*Known: "):
+        check(**{kind: "nothing"})
+
+
+def test_unknown_feature_lists_those_that_fit(check: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"lacks a feature 'layer-7'.*It offers: last-4, la"):
+        check(options={"feature": "layer-7"})
+
+
+def test_source_of_another_modality_is_refused_with_both() -> None:
+    plugins = Plugins.load()
+    plugins.add(Picture(), "picture")
+    with pytest.raises(InvalidInputError, match=r"takes text, but .*'picture' takes image"):
+        check_request(parse_spec({**VALUES, "source": "picture"}), plugins)

@@ -1,0 +1,248 @@
+"""An adaptation from a labelled file to a published version, in one process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regraft import Adaptation, Event, Feature, SourceModel, hookimpl
+from regraft.adaptations.context import Context
+from regraft.adaptations.queries import listing, show_version
+from regraft.adaptations.run import run
+from regraft.domain import State
+from regraft.errors import CancelledRunError, DataError, InvalidInputError, RunFailedError
+from regraft.plugins import Plugins
+from regraft.registry.endpoint_table import EndpointTable, revisions
+from regraft.registry.manifest import Manifest
+from regraft.registry.store import Registry
+from regraft_transformers.text import TextEncoder
+
+
+class Watching:
+    """A plugin that notes what observers are told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @hookimpl
+    def adaptation_started(self, adaptation: Adaptation) -> None:
+        self.told.append("started")
+
+    @hookimpl
+    def adaptation_finished(self, adaptation: Adaptation) -> None:
+        self.told.append(str(adaptation.state))
+
+
+class TwoFaced(TextEncoder):
+    """Its graph is that of the trained model, its module the untrained one."""
+
+    trained: bytes
+
+    def graph(self, feature: Feature) -> bytes | None:
+        return self.trained
+
+    @classmethod
+    @hookimpl
+    def open_source_model(cls, reference: str) -> SourceModel | None:
+        folder = reference.removeprefix("two-faced:")
+        return None if folder == reference else cls(reference, Path(folder), True)
+
+
+@pytest.fixture
+def watched() -> tuple[Plugins, Watching]:
+    plugins, watching = Plugins.load(), Watching()
+    plugins.add(watching, "watching")
+    return plugins, watching
+
+
+def kinds(context: Context) -> list[str]:
+    return [event.kind for event in context.registry.runs.events(context.adaptation.id)]
+
+
+def stages(context: Context) -> list[str]:
+    events = context.registry.runs.events(context.adaptation.id)
+    return [event.data["name"] for event in events if event.kind == "stage"]
+
+
+def stored(context: Context) -> Adaptation:
+    return context.registry.runs.get(context.adaptation.id)
+
+
+def test_version_is_published_with_its_figures_and_answers(submit: Any) -> None:
+    context = submit()
+    result = run(context).result
+    assert result is not None
+    assert stored(context).state == State.SUCCEEDED
+    assert (result["name"], result["version"]) == ("reviews", 1)
+    assert result["metrics"]["primary"] == result["metrics"]["accuracy"] > 0.9
+    assert result["baselines"]["majority"] == pytest.approx(0.5, abs=0.15)
+    assert sum(result["rows"].values()) == 60
+    assert result["endpoint"] == "/v2/models/reviews"
+    assert result["parity"]["max_abs_diff"] < 1e-4
+
+
+def test_version_is_complete_in_its_manifest(submit: Any, registry: Registry) -> None:
+    context = submit(seed=5)
+    run(context)
+    table = EndpointTable.read(registry.home.tables, revisions(registry.home.tables)[-1])
+    manifest = Manifest.load(table.routes[0].manifest, registry.blobs)
+    for blob in (manifest.backbone, manifest.head, manifest.report):
+        assert registry.blobs.verified(blob.sha256).stat().st_size == blob.size
+    assert manifest.labels == ("negative", "positive")
+    assert manifest.task.entry_point == "text"
+    assert manifest.lineage["adaptation"] == context.adaptation.id
+    assert manifest.lineage["strategy"]["name"] == "linear-probe"
+    assert manifest.lineage["seed"] == 5
+
+
+def test_report_tells_classes_gain_lineage_and_seconds(submit: Any, registry: Registry) -> None:
+    run(submit())
+    report = json.loads(json.dumps(show_version(registry, "reviews", None)))["report"]
+    assert {row["label"] for row in report["metrics"]["per_class"]} == {"negative", "positive"}
+    assert report["gain"]["low"] <= report["gain"]["value"] <= report["gain"]["high"]
+    assert {"data", "features", "train", "parity", "baselines"} <= set(report["seconds"])
+    assert len(report["lineage"]["source"]["sha256"]) == 64
+
+
+def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
+    heard: list[Event] = []
+    context = submit({"listen": heard.append})
+    run(context)
+    assert stages(context) == [
+        *("data", "source_export", "features", "train", "parity"),
+        *("baselines", "evaluation", "publish"),
+    ]
+    assert kinds(context)[-1] == "succeeded"
+    assert [event.number for event in heard] == list(range(1, len(heard) + 1))
+
+
+def test_second_run_computes_no_feature_and_shares_the_blobs(
+    submit: Any, registry: Registry
+) -> None:
+    first, second = submit(), submit()
+    run(first)
+    run(second)
+    assert "features" in kinds(first)
+    assert "features" not in kinds(second)
+    one, two = (show_version(registry, "reviews", version) for version in (1, 2))
+    assert one["blobs"] == two["blobs"]
+    assert one["metrics"] == two["metrics"]
+
+
+def test_two_models_of_one_source_share_its_backbone(submit: Any, registry: Registry) -> None:
+    run(submit(name="one"))
+    run(submit(name="two", seed=1))
+    one, two = (show_version(registry, name, None)["blobs"] for name in ("one", "two"))
+    assert one["backbone"] == two["backbone"]
+    assert one["head"] != two["head"]
+
+
+def test_version_that_is_not_to_be_promoted_has_no_endpoint(
+    submit: Any, registry: Registry
+) -> None:
+    result = run(submit(promote=False)).result
+    assert result is not None
+    assert result["endpoint"] is None
+    assert registry.models.endpoints() == []
+    assert registry.models.version("reviews").version == 1
+
+
+def test_run_that_fails_is_recorded_with_its_reason(submit: Any, watched: Any) -> None:
+    plugins, watching = watched
+    context = submit({"plugins": plugins}, data="/no/such/file.csv")
+    with pytest.raises(InvalidInputError):
+        run(context)
+    found = stored(context)
+    assert (found.state, found.result) == (State.FAILED, None)
+    assert "/no/such/file.csv" in str(found.reason)
+    assert watching.told == ["started", "failed"]
+    assert kinds(context)[-1] == "failed"
+
+
+def test_problems_of_the_data_are_told_one_by_one(submit: Any, tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("text,label\na,x\nb,x\nc,x\nd,y\n")
+    context = submit(data=str(tmp_path / "few.csv"))
+    with pytest.raises(DataError):
+        run(context)
+    last = context.registry.runs.events(context.adaptation.id)[-1]
+    assert last.data["status"] == 422
+    assert [problem["code"] for problem in last.data["problems"]] == ["few-rows"]
+
+
+def test_error_of_a_strategy_is_recorded_and_goes_on(
+    submit: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch, plugins: Plugins
+) -> None:
+    def fit(*_: Any) -> Any:
+        raise ZeroDivisionError("in a plugin")
+
+    monkeypatch.setattr(plugins.strategy("linear-probe"), "fit", fit)
+    context = submit()
+    with pytest.raises(ZeroDivisionError):
+        run(context)
+    assert stored(context).reason == "ZeroDivisionError: in a plugin"
+    assert registry.models.versions() == []
+
+
+@pytest.mark.parametrize("how", ["somebody cancels", "control-c"])
+def test_cancelled_run_stops_and_publishes_nothing(
+    submit: Any, registry: Registry, watched: Any, how: str
+) -> None:
+    plugins, watching = watched
+
+    def listen(event: Event) -> None:
+        if event.kind == "features":
+            if how == "control-c":
+                raise KeyboardInterrupt
+            registry.runs.request_cancel(context.adaptation.id)
+
+    context = submit({"plugins": plugins, "listen": listen})
+    with pytest.raises(CancelledRunError):
+        run(context)
+    assert stored(context).state == State.CANCELLED
+    assert "train" not in stages(context)
+    assert watching.told == ["started", "cancelled"]
+    assert registry.models.versions() == []
+
+
+def test_run_that_was_cancelled_before_does_not_begin(submit: Any, registry: Registry) -> None:
+    context = submit()
+    registry.runs.request_cancel(context.adaptation.id)
+    assert run(context).state == State.CANCELLED
+    assert stages(context) == []
+
+
+def test_observers_hear_of_the_end_once(submit: Any, watched: Any) -> None:
+    plugins, watching = watched
+    context = submit({"plugins": plugins})
+    run(context)
+    run(context)
+    assert watching.told == ["started", "succeeded"]
+
+
+def test_graph_that_is_not_the_model_is_never_published(
+    submit: Any, registry: Registry, tiny_bert: Path
+) -> None:
+    plugins = Plugins.load()
+    exports = [json.loads(path.read_text()) for path in registry.home.cache.rglob("*.json")]
+    small = min(exports, key=lambda blob: blob["size"])
+    TwoFaced.trained = registry.blobs.read(small["sha256"])
+    plugins.add(TwoFaced, "two-faced")
+    context = submit({"plugins": plugins}, source=f"two-faced:{tiny_bert}")
+    with pytest.raises(RunFailedError, match="it is not published"):
+        run(context)
+    assert registry.models.versions() == []
+    assert "differs from the trained one" in str(stored(context).reason)
+
+
+def test_real_tweets_on_minilm_are_told_apart(submit: Any, tweets: Path) -> None:
+    result = run(submit(name="tweets", source="minilm-l6", data=str(tweets), limit_rows=400)).result
+    assert result is not None
+    assert result["metrics"]["accuracy"] > 0.75 > result["baselines"]["majority"]
+
+
+def test_resources_are_listed_as_json(submit: Any, registry: Registry, plugins: Plugins) -> None:
+    run(submit())
+    for kind in ("models", "adaptations", "endpoints", "sources", "tasks", "strategies", "plugins"):
+        rows = json.loads(json.dumps(listing(kind, registry, plugins)))
+        assert rows, kind

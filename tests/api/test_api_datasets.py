@@ -1,0 +1,34 @@
+"""Uploads."""
+
+import hashlib
+
+
+def test_an_upload_is_stored_under_a_reference(site):
+    answer = site.http.post("/v1/datasets?filename=My%20rows.CSV", content=b"text,label\n")
+    found = answer.json()
+    assert answer.status_code == 201
+    assert found["reference"] == f"dataset:{found['id']}"
+    assert (found["filename"], found["size"]) == ("My rows.CSV", 11)
+    assert found["sha256"] == hashlib.sha256(b"text,label\n").hexdigest()
+    assert site.registry.uploads.path(found["reference"]).read_bytes() == b"text,label\n"
+
+
+def test_a_stream_over_the_limit_is_refused_and_leaves_nothing(open_site):
+    site = open_site(max_upload=10)
+    chunks = iter([b"12345678", b"12345678"])
+    answer = site.http.post("/v1/datasets?filename=rows.csv", content=chunks)
+    assert answer.status_code == 413
+    assert list(site.registry.home.uploads.iterdir()) == []
+
+
+def test_an_upload_that_announces_too_much_is_refused_before_it_is_read(open_site):
+    site = open_site(max_upload=10)
+    answer = site.http.post("/v1/datasets?filename=rows.csv", content=b"12345678901")
+    assert answer.status_code == 413
+    assert not site.registry.home.uploads.exists()
+
+
+def test_a_file_name_without_a_suffix_is_refused(site):
+    answer = site.http.post("/v1/datasets?filename=rows", content=b"x")
+    assert answer.status_code == 422
+    assert "suffix such as .csv" in answer.json()["detail"]

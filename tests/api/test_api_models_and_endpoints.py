@@ -1,0 +1,56 @@
+"""Published versions, and which of them answers."""
+
+import pytest
+
+
+def test_all_versions_are_listed(site):
+    site.publish("a"), site.publish("b"), site.publish("a")
+    items = site.http.get("/v1/models").json()["items"]
+    assert [(item["name"], item["version"]) for item in items] == [("a", 1), ("a", 2), ("b", 1)]
+
+
+def test_a_model_is_its_newest_version_with_the_report(site):
+    site.publish(), site.publish()
+    found = site.http.get("/v1/models/tweets").json()
+    assert (found["version"], found["task"]) == (2, "a-task")
+    assert found["report"]["primary"] == "accuracy"
+
+
+def test_a_figure_that_is_not_finite_is_null(site):
+    site.publish()
+    assert site.http.get("/v1/models/tweets").json()["report"]["loss"] is None
+
+
+def test_a_version_is_found_by_its_number(site):
+    site.publish(), site.publish()
+    assert site.http.get("/v1/models/tweets/versions/1").json()["version"] == 1
+    missing = site.http.get("/v1/models/tweets/versions/3")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        "Unknown version of 'tweets' '3'. Known: 1, 2.",
+    )
+
+
+def test_a_promoted_version_answers_until_it_is_rolled_back(site):
+    site.publish(), site.publish()
+    promoted = site.http.post("/v1/endpoints/tweets/promote", json={"version": 1})
+    assert (promoted.json()["version"], promoted.json()["previous"]) == (1, 2)
+    assert site.http.get("/v1/endpoints/tweets").json() == promoted.json()
+    assert site.http.post("/v1/endpoints/tweets/rollback").json()["version"] == 2
+    assert [item["version"] for item in site.http.get("/v1/endpoints").json()["items"]] == [2]
+
+
+def test_a_rollback_without_an_earlier_version_is_a_conflict(site):
+    site.publish()
+    assert site.http.post("/v1/endpoints/tweets/rollback").status_code == 409
+
+
+@pytest.mark.parametrize("body", [{}, [], {"version": "1"}, {"version": 0}, {"version": 1, "x": 2}])
+def test_a_promotion_names_one_version_and_nothing_else(site, body):
+    site.publish()
+    assert site.http.post("/v1/endpoints/tweets/promote", json=body).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v1/models/no", "/v1/endpoints/no", "/v1/models/no/versions/1"])
+def test_what_is_not_there_is_not_found(site, path):
+    assert site.http.get(path).status_code == 404

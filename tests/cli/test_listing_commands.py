@@ -1,0 +1,97 @@
+"""Commands that show, promote, roll back and predict."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regraft.registry.home import Home
+from regraft.registry.store import Registry
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("sources", "minilm-l6"),
+        ("tasks", "text-classification"),
+        ("strategies", "linear-probe"),
+        ("plugins", "transfer"),
+    ],
+)
+def test_catalogue_is_a_table_and_json(regraft: Any, kind: str, row: str) -> None:
+    table = regraft(kind)
+    assert table.code == 0
+    assert table.out.startswith("NAME")
+    assert any(line.startswith(row) for line in table.out.splitlines())
+    assert row in {item["name"] for item in regraft(kind, "--json").json}
+
+
+@pytest.mark.parametrize("kind", ["models", "adaptations", "endpoints"])
+def test_empty_home_has_nothing_yet(regraft: Any, kind: str) -> None:
+    assert regraft(kind, "list").out == f"There are no {kind} yet.\n"
+    assert regraft(kind, "list", "--json").json == []
+
+
+def test_published_model_is_listed_shown_promoted_rolled_back_and_asked(
+    adapt: Any, regraft: Any
+) -> None:
+    first, _ = adapt("--json").json, adapt("--json")
+    assert [line.split()[:2] for line in regraft("models", "list").out.splitlines()[1:]] == [
+        ["reviews", "1"],
+        ["reviews", "2"],
+    ]
+    shown = regraft("models", "show", "reviews/1").out
+    assert "true \\ predicted" in shown
+    assert first["id"] in shown
+    assert regraft("endpoints", "rollback", "reviews", "--json").json["version"] == 1
+    promoted = regraft("endpoints", "promote", "reviews", "2").out
+    assert promoted == "/v2/models/reviews answers with version 2, before that 1\n"
+    assert regraft("endpoints", "show", "reviews", "--json").json["previous"] == 1
+    assert regraft("adaptations", "show", first["id"], "--json").json["state"] == "succeeded"
+
+
+def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None:
+    adapt("--json")
+    texts = ["the film was good great 1", "the film was bad awful 2"]
+    answer = regraft("predict", "reviews", *texts, "--json").json
+    assert (answer["model"], answer["version"]) == ("reviews", "1")
+    assert [row["label"] for row in answer["predictions"]] == ["positive", "negative"]
+    assert all(
+        sum(row["probabilities"].values()) == pytest.approx(1) for row in answer["predictions"]
+    )
+    table = regraft("predict", "reviews", *texts).out.splitlines()
+    assert [line.split()[0] for line in table] == ["LABEL", "positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["models", "show", "nothing"], "Unknown model 'nothing'"),
+        (["models", "show", "reviews/one"], "A version is a number such as reviews/1"),
+        (["adaptations", "show", "a-0"], "Unknown adaptation 'a-0'"),
+        (["endpoints", "rollback", "nothing"], "Unknown endpoint 'nothing'"),
+        (["endpoints", "promote", "nothing", "1"], "Unknown version of 'nothing' '1'"),
+        (["predict", "nothing", "text"], "Unknown endpoint 'nothing'"),
+        (["predict", "nothing"], "Missing argument"),
+        (["nothing"], "No such command"),
+    ],
+)
+def test_unknown_things_are_code_2_and_named(regraft: Any, words: list[str], message: str) -> None:
+    answer = regraft(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+
+
+def test_damaged_blob_is_code_1_and_named(adapt: Any, regraft: Any, fresh_home: Home) -> None:
+    adapt("--json")
+    manifest = Registry(fresh_home.root).models.version("reviews").manifest
+    path: Path = fresh_home.blobs.path(manifest.sha256)
+    path.unlink()
+    answer = regraft("models", "show", "reviews")
+    assert answer.code == 1
+    assert f"{manifest.sha256} is missing" in answer.err
+
+
+def test_version_and_help_are_code_0(regraft: Any) -> None:
+    assert "regraft, version" in regraft("--version").out
+    assert "adapt" in regraft("--help").out

@@ -1,0 +1,119 @@
+"""What tests of several parts share: plugins, source models, data, and a home that they start from.
+
+Nothing here starts Ray.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from regraft.cli.demo_data import tweets as demo_tweets
+from regraft.contract import SourceModel
+from regraft.export.frozen import frozen_backbone
+from regraft.plugins import Plugins
+from regraft.registry.home import Home
+
+# The models here are small: torch's threads would cost more than they save, five times as much
+# where processors are shared. Read when torch is imported, which nothing above does.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+WORDS = {
+    "positive": ["good", "great", "lovely", "fine"],
+    "negative": ["bad", "awful", "poor", "sad"],
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("REGRAFT_")]:
+            if not name.startswith("REGRAFT_TEST_"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def plugins() -> Plugins:
+    return Plugins.load()
+
+
+@pytest.fixture(scope="session")
+def minilm(plugins: Plugins) -> SourceModel:
+    return plugins.open_source("minilm-l6")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained BERT of two layers, fast to export and to train."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("source") / "tiny-bert"
+    folder.mkdir()
+    vocabulary = _write_tokenizer(folder / "tokenizer.json")
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def _write_tokenizer(path: Path) -> int:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    lines = ["the film was " + " ".join(words) for words in WORDS.values()]
+    tokenizer.train_from_iterator(lines, trainers.WordPieceTrainer(special_tokens=special))
+    tokenizer.save(str(path))
+    return int(tokenizer.get_vocab_size())
+
+
+@pytest.fixture(scope="session")
+def tweets() -> Path:
+    """The demo's CSV of real tweets, columns text and label."""
+    cache = os.environ.get("REGRAFT_TEST_CACHE", "~/.cache/regraft-tests")
+    return demo_tweets(Path(cache).expanduser())
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """A CSV of 60 short texts, columns text and label, that any encoder can tell apart."""
+    lines = [
+        f"the film was {words[i % 4]} {words[i // 4 % 4]} {'really ' * (i % 5)}{i},{label}"
+        for label, words in WORDS.items()
+        for i in range(30)
+    ]
+    path = tmp_path / "reviews.csv"
+    path.write_text("\n".join(["text,label", *lines]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, plugins: Plugins, minilm: SourceModel, tiny_bert: Path
+) -> Home:
+    """A home in which the default features of minilm and of tiny_bert were exported."""
+    home = Home(tmp_path_factory.mktemp("exported")).create()
+    for source in (minilm, plugins.open_source(str(tiny_bert))):
+        frozen_backbone(source, source.features[0], home)
+    return home
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, exported: Home) -> Home:
+    """A home of the test's own that has those exports; its files are links: replace, never edit."""
+    root = tmp_path / "home"
+    shutil.copytree(exported.root, root, copy_function=os.link)
+    return Home(root)

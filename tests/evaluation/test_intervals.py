@@ -1,0 +1,38 @@
+"""Paired bootstrap intervals."""
+
+import numpy as np
+import pytest
+
+from regraft.evaluation.intervals import paired_bootstrap
+
+
+def test_interval_is_that_of_the_normal_approximation_for_many_rows() -> None:
+    difference = np.random.default_rng(0).normal(0.1, 0.05, 2000)
+    found = paired_bootstrap(difference, np.zeros(2000), seed=1)
+    half = 1.96 * difference.std() / np.sqrt(2000)
+    assert found.value == pytest.approx(difference.mean())
+    assert found.low == pytest.approx(found.value - half, abs=half / 10)
+    assert found.high == pytest.approx(found.value + half, abs=half / 10)
+
+
+def test_interval_is_the_same_for_the_same_seed() -> None:
+    ours, theirs = np.random.default_rng(0).random((2, 50))
+    first, again, other = (paired_bootstrap(ours, theirs, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_rows_are_drawn_in_pairs() -> None:
+    hard_or_easy = np.random.default_rng(0).integers(0, 2, 300).astype(float)
+    found = paired_bootstrap(hard_or_easy, hard_or_easy, seed=0)
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(100):
+        ours, theirs = rng.random(60) < 0.8, rng.random(60) < 0.7
+        found = paired_bootstrap(ours, theirs, seed=trial)
+        covered += found.low <= 0.1 <= found.high
+    assert 88 <= covered <= 99

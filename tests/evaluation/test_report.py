@@ -1,0 +1,58 @@
+"""The report: ours beside the baselines, on the same rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from regraft.contract import SourceModel, Task
+from regraft.domain import DataSet, Examples
+from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
+from regraft_text.classification import TextClassification
+
+
+def examples(start: int, count: int) -> Examples:
+    numbers = tuple(range(start, start + count))
+    labels = tuple("bad" if number % 3 == 0 else "good" for number in numbers)
+    texts = tuple(f"a {label} film {n}" for label, n in zip(labels, numbers, strict=True))
+    return Examples(texts, labels, numbers)
+
+
+@pytest.fixture
+def data() -> DataSet:
+    parts = examples(0, 60), examples(60, 15), examples(75, 30)
+    return DataSet(*parts, labels=("bad", "good"), fingerprint="f", notes=("a note",))
+
+
+@pytest.fixture
+def task(minilm: SourceModel, data: DataSet) -> Task:
+    return TextClassification(minilm.inputs, data.labels)
+
+
+def test_majority_baseline_guesses_the_most_frequent_class(task: Task, data: DataSet) -> None:
+    judged = majority_baseline(task, data)
+    assert judged.metrics["accuracy"] == pytest.approx(20 / 30)
+    np.testing.assert_allclose(judged.outputs[0], [21 / 62, 41 / 62])
+
+
+def test_simple_baseline_learns_from_words(task: Task, data: DataSet) -> None:
+    assert simple_baseline(task, data, seed=0).metrics["accuracy"] == 1.0
+
+
+def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data: DataSet) -> None:
+    baselines = {
+        "majority": majority_baseline(task, data),
+        "simple": simple_baseline(task, data, 0),
+    }
+    targets = task.targets(data.test.labels)
+    wrong = judge(task, np.eye(2)[1 - targets], targets)
+    report = json.loads(json.dumps(build_report(task, data, wrong, baselines, seed=0)))
+    assert report["gain"] == {
+        "value": -1.0,
+        "low": -1.0,
+        "high": -1.0,
+        "against": "simple",
+        "metric": "accuracy",
+    }
+    assert report["rows"] == {"train": 60, "validation": 15, "test": 30}
+    assert report["notes"] == ["a note"]

@@ -1,0 +1,118 @@
+"""Adaptations: their states, their keys and their events."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from regraft.domain import AdaptationSpec, State
+from regraft.errors import ConflictError, UnknownNameError
+from regraft.registry.runs import RunRegistry
+from regraft.registry.store import Registry
+
+SPEC = AdaptationSpec(name="model", data="data.csv", source="any")
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RunRegistry:
+    return Registry(tmp_path).runs
+
+
+@pytest.fixture
+def run(runs: RunRegistry) -> str:
+    return runs.submit(SPEC)[0].id
+
+
+def test_submitted_run_keeps_its_spec(runs: RunRegistry, run: str) -> None:
+    found = runs.get(run)
+    assert (found.spec, found.state, found.finished) == (SPEC, State.SUBMITTED, None)
+
+
+def test_run_goes_from_submitted_to_running_to_succeeded(runs: RunRegistry, run: str) -> None:
+    assert runs.start(run)
+    assert runs.get(run).state == State.RUNNING
+    assert runs.finish(run, State.SUCCEEDED, result={"version": 1})
+    found = runs.get(run)
+    assert (found.state, found.result, found.reason) == (State.SUCCEEDED, {"version": 1}, None)
+    assert found.finished is not None
+    assert found.finished >= found.submitted
+
+
+def test_run_starts_once(runs: RunRegistry, run: str) -> None:
+    assert [runs.start(run) for _ in range(2)] == [True, False]
+
+
+def test_run_finishes_once_whoever_comes_first(runs: RunRegistry, run: str) -> None:
+    runs.start(run)
+    states = [State.SUCCEEDED, State.FAILED] * 4
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda state: runs.finish(run, state, reason=str(state)), states))
+    assert won.count(True) == 1
+    assert runs.get(run).state == states[won.index(True)]
+
+
+def test_cancel_before_the_start_is_final(runs: RunRegistry, run: str) -> None:
+    assert runs.request_cancel(run).state == State.CANCELLED
+    assert not runs.start(run)
+    assert not runs.finish(run, State.SUCCEEDED)
+
+
+def test_cancel_of_a_running_one_is_a_wish(runs: RunRegistry, run: str) -> None:
+    runs.start(run)
+    assert not runs.cancel_requested(run)
+    assert runs.request_cancel(run).state == State.RUNNING
+    assert runs.cancel_requested(run)
+
+
+def test_cancel_of_a_finished_one_changes_nothing(runs: RunRegistry, run: str) -> None:
+    runs.finish(run, State.SUCCEEDED)
+    assert runs.request_cancel(run).state == State.SUCCEEDED
+    assert not runs.cancel_requested(run)
+
+
+def test_one_key_is_one_run_even_when_many_ask_at_once(runs: RunRegistry) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: runs.submit(SPEC, "key"), range(8)))
+    assert len({adaptation.id for adaptation, _ in answers}) == 1
+    assert sorted(new for _, new in answers) == [False] * 7 + [True]
+
+
+def test_one_key_for_two_requests_is_a_conflict(runs: RunRegistry) -> None:
+    runs.submit(SPEC, "key")
+    with pytest.raises(ConflictError, match="already used for another request"):
+        runs.submit(SPEC.model_copy(update={"seed": 1}), "key")
+
+
+def test_runs_without_a_key_are_always_new(runs: RunRegistry) -> None:
+    assert runs.submit(SPEC)[0].id != runs.submit(SPEC)[0].id
+
+
+def test_all_lists_the_newest_first(runs: RunRegistry) -> None:
+    made = [runs.submit(SPEC)[0].id for _ in range(3)]
+    assert [adaptation.id for adaptation in runs.all()] == made[::-1]
+
+
+def test_events_are_numbered_from_1_within_a_run(runs: RunRegistry, run: str) -> None:
+    other = runs.submit(SPEC)[0].id
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: runs.record(run, "step", {"n": n}), range(12)))
+    assert runs.record(other, "step", {}).number == 1
+    assert [event.number for event in runs.events(run)] == list(range(1, 13))
+    assert [event.number for event in runs.events(run, after=10)] == [11, 12]
+
+
+def test_unknown_run_names_recent_ones(runs: RunRegistry, run: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"Unknown adaptation 'a-0'.*{run}"):
+        runs.get("a-0")
+
+
+def test_new_server_fails_what_a_lost_one_left_open_and_nothing_else(runs: RunRegistry) -> None:
+    local, lost, done = (runs.submit(SPEC, on_server=on)[0].id for on in (False, True, True))
+    for run in (local, lost, done):
+        runs.start(run)
+    runs.finish(done, State.SUCCEEDED)
+    runs.abandon()
+    states = [runs.get(run).state for run in (local, lost, done)]
+    assert states == [State.RUNNING, State.FAILED, State.SUCCEEDED]
+    assert "The server that ran it has stopped" in str(runs.get(lost).reason)
+    assert [event.kind for event in runs.events(lost)] == ["failed"]

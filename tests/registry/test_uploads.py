@@ -1,0 +1,61 @@
+"""Uploaded data sets: ids of our own, a limit, and nothing left of what failed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from regraft.domain import JSON
+from regraft.errors import InvalidInputError, TooLargeError, UnknownNameError
+from regraft.registry.store import Registry
+from regraft.registry.uploads import UploadRegistry
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> UploadRegistry:
+    return Registry(tmp_path).uploads
+
+
+def receive(uploads: UploadRegistry, filename: str, *chunks: bytes, limit: int = 100) -> JSON:
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    return asyncio.run(uploads.receive(filename, body(), limit))
+
+
+def test_upload_is_found_by_its_reference(uploads: UploadRegistry) -> None:
+    made = receive(uploads, "My data.CSV", b"text,", b"label\n")
+    path = uploads.path(made["reference"])
+    assert path.read_bytes() == b"text,label\n"
+    assert path.name == f"{made['id']}.csv"
+    assert made["size"] == 11
+
+
+@pytest.mark.parametrize("filename", ["../../etc/evil.csv", "/etc/evil.csv", "a\x00b.csv"])
+def test_name_of_the_file_decides_nothing_but_the_suffix(
+    uploads: UploadRegistry, filename: str
+) -> None:
+    made = receive(uploads, filename, b"x")
+    assert [path.name for path in uploads.directory.iterdir()] == [f"{made['id']}.csv"]
+
+
+def test_upload_over_the_limit_leaves_nothing(uploads: UploadRegistry) -> None:
+    with pytest.raises(TooLargeError, match="larger than 10 bytes"):
+        receive(uploads, "data.csv", b"12345", b"678901", limit=10)
+    assert list(uploads.directory.iterdir()) == []
+    assert receive(uploads, "data.csv", b"1234567890", limit=10)["size"] == 10
+
+
+@pytest.mark.parametrize("filename", ["data", "", "data.", "data.csv/", "data.ünï"])
+def test_name_without_a_suffix_is_refused(uploads: UploadRegistry, filename: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"no suffix such as \.csv"):
+        receive(uploads, filename, b"x")
+
+
+def test_unknown_reference_is_not_found(uploads: UploadRegistry) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown data set 'dataset:d-0'"):
+        uploads.path("dataset:d-0")
+    with pytest.raises(UnknownNameError):
+        uploads.path("dataset:../../etc/passwd")

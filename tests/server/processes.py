@@ -1,0 +1,59 @@
+"""Commands and processes of a server under test."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.server import REGRAFT
+from regraft.reconcile.environment import INSTANCE, Instance
+
+TIMEOUT = 300
+
+
+def regraft(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        [*REGRAFT, *arguments], env=env, capture_output=True, text=True, timeout=TIMEOUT
+    )
+
+
+def adapt(env: dict[str, str], *arguments: str) -> dict[str, Any]:
+    """The JSON of a `regraft adapt` that succeeds."""
+    done = regraft(env, "adapt", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    parsed: dict[str, Any] = json.loads(done.stdout)
+    return parsed
+
+
+def instance_processes(home: Path) -> list[psutil.Process]:
+    """Every process that the server of this home started."""
+    marker = Instance(home, Path("/"), 0).id
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(INSTANCE) == marker:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def replicas(home: Path) -> list[psutil.Process]:
+    """The processes of the shared pool's replicas."""
+    return [p for p in instance_processes(home) if "ServeReplica:pool" in " ".join(p.cmdline())]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """What the condition gives once it is true; AssertionError after `seconds`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")

@@ -1,0 +1,89 @@
+"""A server starts, stops and starts again, whatever was left behind."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.server import REGRAFT, environment
+from regraft.registry.home import Home
+from tests.server.conftest import Server, copy_home
+from tests.server.processes import instance_processes, wait_until
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def home(published: Home, tmp_path: Path) -> Home:
+    return copy_home(published, tmp_path / "home")
+
+
+@pytest.fixture
+def start(home: Home) -> Iterator[Any]:
+    """Starts servers on one home, always on one port; kills what is left in the end."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="rg") as ray:
+
+        def starter() -> tuple["subprocess.Popen[bytes]", str]:
+            command = [*REGRAFT, "serve", "--port", str(port), "--replicas", "1"]
+            env = environment(home.root, Path(ray))
+            process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: process.poll() is None and _predicts(url), 120, "a prediction")
+            return process, url
+
+        yield starter
+        for process in instance_processes(home.root):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+def _predicts(url: str) -> bool:
+    try:
+        body = {"inputs": ["fine"]}
+        return httpx.post(f"{url}/v2/models/tiny/predict", json=body).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_stops_within_15_seconds_leaves_nothing_and_survives_a_kill(start: Any, home: Home) -> None:
+    process, url = start()
+    process.send_signal(signal.SIGTERM)
+    begin = time.monotonic()
+    assert process.wait(30) == 0
+    assert time.monotonic() - begin < 15
+    assert instance_processes(home.root) == []
+
+    process, url = start()
+    process.kill()
+    process.wait()
+    wait_until(lambda: not _predicts(url), 30, "the killed server's replicas to be gone")
+    assert _left_haproxy(home), "an HAProxy outlives its server"
+    process, url = start()
+    assert _predicts(url)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert instance_processes(home.root) == []
+
+
+def _left_haproxy(home: Home) -> bool:
+    return any("haproxy" in process.name() for process in instance_processes(home.root))
+
+
+def test_a_second_server_on_one_home_is_refused(published: Home, server: Server) -> None:
+    env = environment(published.root, Path("/tmp/unused"))
+    command = [*REGRAFT, "serve", "--port", "0"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert server.url in done.stderr

@@ -1,0 +1,82 @@
+"""Versions appear while the server runs, whoever publishes them."""
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.server.conftest import Server
+from tests.server.load import by_http_client, loaded, predict_body
+from tests.server.processes import replicas, wait_until
+
+pytestmark = pytest.mark.ray
+PATH = "/v2/models/moving/predict"
+
+
+def served_version(server: Server, name: str) -> str:
+    body = {"inputs": ["fine"]}
+    answer = httpx.post(f"{server.url}/v2/models/{name}/predict", json=body, timeout=30)
+    return str(answer.json().get("version"))
+
+
+def test_a_new_name_answers_at_once(server: Server) -> None:
+    published = server.registry.models.version("tiny")
+    server.registry.models.publish("sudden", published.manifest, published.summary, promote=True)
+    assert served_version(server, "sudden") == "1"
+
+
+def test_a_new_version_answers_within_two_seconds_without_a_failure_or_a_restart(
+    server: Server,
+) -> None:
+    models = server.registry.models
+    tiny, tweets = models.version("tiny"), models.version("tweets")
+    models.publish("moving", tiny.manifest, tiny.summary, promote=True)
+    before = wait_until(lambda: _both(server), 60, "two replicas")
+    sender = by_http_client(server.url, PATH, predict_body("fine"))
+    with loaded([sender, sender], 20) as tally:
+        for manifest, version in ((tweets.manifest, "2"), (tiny.manifest, "3")):
+            models.publish("moving", manifest, tiny.summary, promote=True)
+            begin = time.monotonic()
+            wait_until(lambda v=version: _all_answer(server, v), 10, f"version {version}")
+            assert time.monotonic() - begin < 2
+    assert tally.failures == []
+    assert _both(server) == before
+
+
+def _both(server: Server) -> list[int]:
+    found = sorted(process.pid for process in replicas(server.home.root))
+    return found if len(found) == 2 else []
+
+
+def _all_answer(server: Server, version: str) -> bool:
+    """Ten answers in a row reach both replicas, but for one chance in five hundred."""
+    return all(served_version(server, "moving") == version for _ in range(10))
+
+
+def test_promote_and_rollback_move_the_endpoint(server: Server) -> None:
+    models = server.registry.models
+    tiny = models.version("tiny")
+    for _ in range(2):
+        models.publish("back", tiny.manifest, tiny.summary, promote=True)
+    with server.client() as client:
+        assert client.roll_back("back")["version"] == 1
+        wait_until(_answers(server, "back", "1"), 5, "version 1 after the rollback")
+        assert client.promote("back", 2)["version"] == 2
+        wait_until(_answers(server, "back", "2"), 5, "version 2 after the promotion")
+
+
+def _answers(server: Server, name: str, version: str) -> Callable[[], bool]:
+    return lambda: served_version(server, name) == version
+
+
+def test_a_damaged_version_leaves_the_old_one_serving(server: Server) -> None:
+    models, blobs = server.registry.models, server.home.blobs
+    tiny = models.version("tiny")
+    models.publish("tough", tiny.manifest, tiny.summary, promote=True)
+    assert served_version(server, "tough") == "1"
+    broken = blobs.put(b'{"format": 1, "nonsense": true}')
+    models.publish("tough", broken, tiny.summary, promote=True)
+    time.sleep(2)
+    assert [served_version(server, "tough") for _ in range(10)] == ["1"] * 10
+    models.promote("tough", 1)

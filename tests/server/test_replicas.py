@@ -1,0 +1,61 @@
+"""What a replica is made of, and how it bears its clients."""
+
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.server.conftest import Server
+from tests.server.processes import replicas, wait_until
+
+pytestmark = pytest.mark.ray
+ABORTS = 100
+
+
+def test_is_small_and_has_no_torch(server: Server) -> None:
+    for process in wait_until(lambda: replicas(server.home.root), 60, "replicas"):
+        maps = {Path(region.path).name for region in process.memory_maps()}
+        assert any("onnxruntime" in name for name in maps)
+        assert not any(name.startswith("libtorch") for name in maps)
+        assert process.memory_full_info().uss < 400 * 2**20
+
+
+def test_answers_as_before_after_a_hundred_clients_left_mid_request(server: Server) -> None:
+    address = urlsplit(server.url)
+    body = b'{"inputs": ["' + b"good " * 15_000 + b'"]}'
+    head = f"POST /v2/models/tweets/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    for number in range(ABORTS):
+        with socket.create_connection((address.hostname, address.port)) as client:
+            whole = head.encode() + b"\r\n" + body
+            client.sendall(whole if number % 2 else whole[: len(whole) // 2])
+    for _ in range(20):
+        answer = httpx.post(
+            f"{server.url}/v2/models/tweets/predict", json={"inputs": ["fine"]}, timeout=30
+        )
+        assert answer.status_code == 200
+
+
+def test_metrics_count_requests_queue_and_batches(server: Server) -> None:
+    def answered() -> float:
+        text = httpx.get(f"{server.url}/metrics", timeout=30).text
+        lines = [line for line in text.splitlines() if 'endpoint="tiny"' in line]
+        total = [line for line in lines if line.startswith("regraft_requests_total")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in total if 'status="200"' in line)
+
+    before = answered()
+    for _ in range(5):
+        httpx.post(f"{server.url}/v2/models/tiny/predict", json={"inputs": ["fine"]}, timeout=30)
+    wait_until(lambda: answered() >= before + 5, 30, "five more requests in /metrics")
+    text = httpx.get(f"{server.url}/metrics", timeout=30).text
+    for family in ("regraft_queue_seconds", "regraft_batch_rows", "regraft_batch_seconds"):
+        assert f"# TYPE {family} histogram" in text
+        assert f'{family}_sum{{endpoint="tiny"}}' in text
+
+
+def test_docs_are_a_page_that_needs_no_network(server: Server) -> None:
+    page = httpx.get(f"{server.url}/docs", timeout=30)
+    assert page.status_code == 200
+    assert "/v1/adaptations" in page.text
+    assert "https://" not in page.text.replace("https://www.apache.org", "")

@@ -1,0 +1,57 @@
+"""From a recipe to the model that is trained."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from regraft import SourceModel, hookimpl
+from regraft.errors import UnsupportedError
+from regraft.plugins import Plugins
+from regraft.training.build import Recipe
+
+
+@pytest.fixture
+def recipe(tiny_bert: Path) -> Recipe:
+    return Recipe(
+        source=str(tiny_bert),
+        task="text-classification",
+        strategy="full",
+        feature="last-2",
+        labels=("a", "b", "c"),
+        options={"epochs": 2},
+        seed=3,
+    )
+
+
+def test_recipe_gives_the_same_model_in_every_process(recipe: Recipe, plugins: Plugins) -> None:
+    def weight(recipe: Recipe) -> torch.Tensor:
+        found: torch.Tensor = recipe.open(plugins).model().head.state_dict()["weight"]
+        return found
+
+    assert weight(recipe).shape == (3, 32)
+    assert torch.equal(weight(recipe), weight(recipe))
+    assert not torch.equal(weight(recipe), weight(replace(recipe, seed=4)))
+
+
+def test_recipe_keeps_its_options_and_feature(recipe: Recipe, plugins: Plugins) -> None:
+    opened = replace(recipe, feature="layer-1").open(plugins)
+    assert opened.strategy.plan().epochs == 2
+    assert opened.feature.name == "layer-1"
+
+
+def test_source_without_a_module_cannot_be_trained(recipe: Recipe, tiny_bert: Path) -> None:
+    class GraphOnly:
+        @hookimpl
+        def open_source_model(self, reference: str) -> SourceModel | None:
+            if reference != "graph-only":
+                return None
+            source = Plugins.load().open_source(str(tiny_bert))
+            vars(source)["module"] = lambda feature: None
+            return source
+
+    plugins = Plugins.load()
+    plugins.add(GraphOnly(), "graph-only")
+    with pytest.raises(UnsupportedError, match=r"graph without a torch module.*linear-probe"):
+        replace(recipe, source="graph-only").open(plugins).model()

@@ -1,0 +1,220 @@
+"""The training loop, in one process, on a small model."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from regraft.contract import Step, TrainingPlan
+from regraft.model import TargetModel
+from regraft.testing.toy import ToyTask, toy_model, toy_part, toy_task
+from regraft.training.checkpoints import Checkpoints
+from regraft.training.loop import Loop, Outcome, Part, Surroundings
+from regraft_transfer.full import Full, FullOptions
+
+TRAIN, VALIDATION = toy_part(72, seed=1), toy_part(24, seed=2)
+OPTIONS = FullOptions(epochs=4, batch_size=8, learning_rate=3e-3, head_rate=1, patience=9)
+
+
+class Recording(ToyTask):
+    """Notes the rows that it encodes."""
+
+    def __init__(self) -> None:
+        super().__init__(toy_task().inputs, toy_task().labels)
+        self.seen: list[Any] = []
+
+    def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
+        self.seen += rows
+        return super().encode(rows)
+
+
+class Meeting:
+    """Ranks in threads that share what each brings."""
+
+    def __init__(self, world: int) -> None:
+        self.barrier = threading.Barrier(world)
+        self.brought: list[Any] = [None] * world
+
+    def gather(self, rank: int) -> Callable[[Any], list[Any]]:
+        def meet(mine: Any) -> list[Any]:
+            self.brought[rank] = mine
+            self.barrier.wait(30)
+            found = list(self.brought)
+            self.barrier.wait(30)
+            return found
+
+        return meet
+
+
+def loop(
+    folder: Path, options: FullOptions = OPTIONS, kind: type[Full] = Full, **around: Any
+) -> Loop:
+    model, surroundings = toy_model(0), Surroundings(**around)
+    checkpoints = Checkpoints(folder, "attempt")
+    return Loop(model, toy_task(), kind(options, 0), checkpoints, surroundings)
+
+
+def train(folder: Path, *args: Any, **around: Any) -> tuple[Outcome, TargetModel]:
+    made = loop(folder, *args, **around)
+    return made.run(TRAIN, VALIDATION), made.model
+
+
+def in_ranks(world: int, folder: Path, validation: Part) -> tuple[list[Outcome], list[Recording]]:
+    """Train in as many threads as ranks; each has its own model, as in processes."""
+    meeting, outcomes, tasks = Meeting(world), {}, [Recording() for _ in range(world)]
+
+    def work(rank: int) -> None:
+        gather = meeting.gather(rank)
+        around = Surroundings(rank, world, gather=gather, any_rank=lambda flag: any(gather(flag)))
+        strategy = Full(OPTIONS.model_copy(update={"epochs": 1}), 0)
+        made = Loop(toy_model(0), tasks[rank], strategy, Checkpoints(folder, "a"), around)
+        outcomes[rank] = made.run(TRAIN, validation)
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(world)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return [outcomes[rank] for rank in range(world)], tasks
+
+
+def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    epochs: list[Any] = []
+    outcome, _ = train(
+        tmp_path, report=lambda kind, data: epochs.append(data) if kind == "epoch" else None
+    )
+    assert (outcome.state, outcome.epochs, len(epochs)) == ("finished", 4, 4)
+    assert outcome.validation["accuracy"] > 0.9
+    best = max((e["validation"] for e in epochs), key=lambda m: (m["accuracy"], -m["loss"]))
+    assert outcome.validation == best
+
+
+def test_best_weights_give_the_metrics_that_were_reported(tmp_path: Path) -> None:
+    outcome, _ = train(tmp_path)
+    made = loop(tmp_path / "other")
+    Checkpoints(tmp_path, "read").load_best(made.model)
+    again = Loop(
+        made.model,
+        toy_task(),
+        Full(OPTIONS.model_copy(update={"learning_rate": 1e-30, "epochs": 1}), 0),
+        made.checkpoints,
+        Surroundings(),
+    ).run(TRAIN, VALIDATION)
+    assert again.validation == pytest.approx(outcome.validation)
+
+
+def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    (_, one), (_, two) = (train(tmp_path / name) for name in ("one", "two"))
+    assert_same_weights(one, two)
+
+
+def test_it_stops_once_patience_is_at_an_end(tmp_path: Path) -> None:
+    still = FullOptions(epochs=20, batch_size=24, learning_rate=1e-30, patience=2)
+    outcome, _ = train(tmp_path, still)
+    assert (outcome.state, outcome.epochs) == ("finished", 3)
+
+
+def test_it_stops_between_steps_when_cancelled(tmp_path: Path) -> None:
+    steps: list[int] = []
+    outcome, _ = train(
+        tmp_path,
+        report=lambda kind, data: steps.append(data["step"]),
+        cancelled=lambda: len(steps) == 3,
+    )
+    assert (outcome.state, outcome.epochs, steps) == ("cancelled", 0, [1, 2, 3])
+    assert not (tmp_path / "manifest.json").exists()
+
+
+class NotANumber(Full):
+    def extra_loss(self, step: Step) -> torch.Tensor:
+        return step.logits.sum() * float("nan")
+
+
+class TooFast(Full):
+    def plan(self) -> TrainingPlan:
+        return replace(super().plan(), learning_rate=1e30)
+
+
+@pytest.mark.parametrize("kind", [NotANumber, TooFast])
+def test_it_says_when_it_diverges(tmp_path: Path, kind: type[Full]) -> None:
+    outcome, _ = train(tmp_path, OPTIONS, kind)
+    assert outcome.state == "diverged"
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    _, whole = train(tmp_path / "whole")
+    steps: list[Any] = []
+    first, _ = train(
+        tmp_path / "parts",
+        report=lambda kind, data: steps.append(data),
+        cancelled=lambda: len(steps) == 24,
+    )
+    assert (first.state, first.epochs) == ("cancelled", 2)
+    second, resumed = train(tmp_path / "parts")
+    assert (second.state, second.epochs) == ("finished", 4)
+    assert_same_weights(whole, resumed)
+
+
+def test_run_that_is_resumed_after_its_end_trains_no_more(tmp_path: Path) -> None:
+    before, _ = train(tmp_path)
+    after, _ = train(tmp_path, report=lambda kind, data: pytest.fail("it trained"))
+    assert after == before
+
+
+def test_half_written_epoch_is_not_resumed_from(tmp_path: Path) -> None:
+    train(tmp_path, OPTIONS.model_copy(update={"epochs": 2}))
+    half = tmp_path / "attempt" / "epoch-2"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    made = loop(tmp_path)
+    last = made.checkpoints.load(made.model, made.optimizer)
+    assert last is not None
+    assert last.epoch == 1
+    made.run(TRAIN, VALIDATION)
+    kept = {path.name for path in tmp_path.glob("*/epoch-*")}
+    assert "epoch-3" in kept
+    assert len(kept) <= 2
+
+
+def test_two_ranks_see_each_row_once_between_them(tmp_path: Path) -> None:
+    outcomes, tasks = in_ranks(2, tmp_path, VALIDATION)
+    assert outcomes[0] == outcomes[1]
+    everything = Counter([*TRAIN.rows, *VALIDATION.rows])
+    assert Counter(tasks[0].seen) + Counter(tasks[1].seen) == everything
+    assert len(tasks[0].seen) == len(tasks[1].seen)
+
+
+def test_rank_without_validation_rows_takes_part(tmp_path: Path) -> None:
+    alone = Part(VALIDATION.rows[:1], VALIDATION.targets[:1])
+    outcomes, _ = in_ranks(2, tmp_path, alone)
+    assert [outcome.state for outcome in outcomes] == ["finished", "finished"]
+
+
+def test_rates_rise_and_then_fall_to_nearly_nothing(tmp_path: Path) -> None:
+    made = loop(tmp_path, OPTIONS.model_copy(update={"warmup": 0.25}))
+    rates: list[float] = []
+    made.around = Surroundings(
+        report=lambda kind, _: (
+            rates.append(made.optimizer.param_groups[0]["lr"]) if kind == "step" else None
+        )
+    )
+    made.run(TRAIN, VALIDATION)
+    assert len(rates) == 36
+    assert np.argmax(rates) == 8
+    assert max(rates) == pytest.approx(OPTIONS.learning_rate)
+    assert np.all(np.diff(rates[:9]) > 0)
+    assert np.all(np.diff(rates[9:]) < 0)
+    assert rates[-1] < OPTIONS.learning_rate / 20
+
+
+def assert_same_weights(one: TargetModel, two: TargetModel) -> None:
+    other = two.state_dict()
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(value, other[name], rtol=0, atol=1e-7, msg=name)

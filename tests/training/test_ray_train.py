@@ -1,0 +1,90 @@
+"""Training on Ray: more workers, and workers that die."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks.server import REGRAFT, environment
+from regraft.registry.home import Home
+from regraft.registry.store import Registry
+from tests.server.processes import wait_until
+
+pytestmark = pytest.mark.ray
+GIVEN = ("--name", "trained", "--strategy", "full", "--json")
+
+
+@pytest.fixture
+def env(fresh_home: Home) -> Iterator[dict[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="rg") as ray:
+        yield {**environment(fresh_home.root, Path(ray)), "REGRAFT_TEST_MARK": str(os.getpid())}
+
+
+def start(env: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
+    command = [*REGRAFT, "adapt", *arguments, *GIVEN]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def events(home: Home, kind: str) -> list[dict[str, Any]]:
+    runs = Registry(home.root).runs
+    return [e.data for run in runs.all() for e in runs.events(run.id) if e.kind == kind]
+
+
+def test_a_killed_worker_resumes_from_its_checkpoint_and_finishes(
+    env: dict[str, str], fresh_home: Home, tweets: Path, tiny_bert: Path
+) -> None:
+    given = ("--workers", "2", "--limit-rows", "300", "--option", "epochs=6")
+    patient = ("--option", "patience=6", "--option", "batch_size=4")
+    process = start(env, str(tweets), "--source", str(tiny_bert), *given, *patient)
+    wait_until(lambda: events(fresh_home, "epoch"), 120, "the first epoch")
+    os.kill(events(fresh_home, "worker")[0]["pid"], signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    epochs = [event["epoch"] for event in events(fresh_home, "epoch")]
+    assert len(events(fresh_home, "worker")) == 2
+    assert epochs == sorted(set(epochs)), "no epoch was trained twice"
+    assert epochs[-1] == 6
+    assert json.loads(out)["version"] == 1
+
+
+def test_ctrl_c_ends_the_run_as_cancelled_and_leaves_no_process(
+    env: dict[str, str], fresh_home: Home, tweets: Path, tiny_bert: Path
+) -> None:
+    given = ("--source", str(tiny_bert), "--option", "epochs=100", "--option", "patience=100")
+    process = start(env, str(tweets), *given)
+    wait_until(lambda: events(fresh_home, "epoch"), 120, "the first epoch")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (run,) = Registry(fresh_home.root).runs.all()
+    assert run.state == "cancelled"
+    assert Registry(fresh_home.root).models.versions() == []
+    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 20, "every process to end")
+
+
+def _children(mark: str) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("REGRAFT_TEST_MARK") == mark:
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def test_more_workers_than_the_machine_has_are_refused_with_the_figures(
+    env: dict[str, str], tweets: Path, tiny_bert: Path
+) -> None:
+    process = start(env, str(tweets), "--source", str(tiny_bert), "--workers", "500")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "500 workers need 500 CPUs" in err
