@@ -22,37 +22,42 @@ class Measured:
 
 class Connection(asyncio.Protocol):
     """Sends the next request as soon as an answer is complete; a raw protocol, since the client
-    shares the processors with what it measures."""
+    shares the processors with what it measures. A server that closes the connection after an
+    answer, as HAProxy does when it reloads, is connected to anew."""
 
-    def __init__(
-        self, requests: "itertools.cycle[bytes]", measured: Measured, begin: float
-    ) -> None:
-        self.requests = requests
-        self.measured = measured
-        self.begin = begin
+    def __init__(self, drive: "Drive") -> None:
+        self.drive = drive
         self.buffer = b""
         self.sent = 0.0
+        self.waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._send()
 
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.drive.over:
+            self.drive.measured.failures += self.waiting
+            self.drive.connect()
+
     def _send(self) -> None:
-        self.sent = time.perf_counter()
-        self.transport.write(next(self.requests))
+        self.sent, self.waiting = time.perf_counter(), True
+        self.transport.write(next(self.drive.requests))
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
         if not separator or len(body) < _length(head):
             return
-        now = time.perf_counter()
-        if self.sent >= self.begin:
-            self.measured.latencies.append(now - self.sent)
-            self.measured.failures += not head.startswith(b"HTTP/1.1 200")
-        self.buffer = b""
-        self._send()
+        self.buffer, self.waiting = b"", False
+        if self.sent >= self.drive.begin:
+            self.drive.measured.latencies.append(time.perf_counter() - self.sent)
+            self.drive.measured.failures += not head.startswith(b"HTTP/1.1 200")
+        if b"\r\nconnection: close" in head.lower():
+            self.transport.close()
+        else:
+            self._send()
 
 
 def _length(head: bytes) -> int:
@@ -70,26 +75,38 @@ def _request(host: str, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def drive(
-    host: str, port: int, requests: list[bytes], connections: int, seconds: float
-) -> Measured:
-    """Load for `seconds`, after a warm-up of a quarter of that."""
-    measured, begin = Measured(), time.perf_counter() + seconds / 4
-    loop, cycle = asyncio.get_running_loop(), itertools.cycle(requests)
-    made = [
-        await loop.create_connection(lambda: Connection(cycle, measured, begin), host, port)
-        for _ in range(connections)
-    ]
-    await asyncio.sleep(begin + seconds - time.perf_counter())
-    for transport, _ in made:
-        transport.abort()
-    return measured
+class Drive:
+    """One load: who is asked, with what, and what came of it."""
+
+    def __init__(self, host: str, port: int, requests: list[bytes]) -> None:
+        self.host = host
+        self.port = port
+        self.requests = itertools.cycle(requests)
+        self.measured = Measured()
+        self.begin = 0.0
+        self.over = False
+        self.tasks: set[asyncio.Task[object]] = set()
+
+    def connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        made = loop.create_connection(lambda: Connection(self), self.host, self.port)
+        self.tasks.add(loop.create_task(made))
+
+    async def run(self, connections: int, seconds: float) -> Measured:
+        """Load for `seconds`, after a warm-up of a quarter of that."""
+        self.begin = time.perf_counter() + seconds / 4
+        for _ in range(connections):
+            self.connect()
+        await asyncio.sleep(seconds * 5 / 4)
+        self.over = True
+        return self.measured
 
 
 def main() -> None:
     host, port, path, connections, seconds = sys.argv[1:]
     bodies = [_request(host, path, line.strip()) for line in sys.stdin.buffer if line.strip()]
-    measured = asyncio.run(drive(host, int(port), bodies, int(connections), float(seconds)))
+    drive = Drive(host, int(port), bodies)
+    measured = asyncio.run(drive.run(int(connections), float(seconds)))
     ordered = sorted(measured.latencies)
     print(
         json.dumps(

@@ -78,7 +78,7 @@ def replicas() -> list[dict[str, Any]]:
 
 
 def _json(command: list[str], stdin: str) -> dict[str, Any]:
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, text=True, check=True)
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed
 

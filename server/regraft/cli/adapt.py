@@ -9,7 +9,7 @@ import click
 from regraft.adaptations.request import parse_spec
 from regraft.cli.backend import open_backend
 from regraft.cli.options import common, settings_from
-from regraft.cli.output import print_json, stdout
+from regraft.cli.output import print_json, reserve_stdout, stdout
 from regraft.cli.progress import ProgressBar
 from regraft.cli.report import print_result
 from regraft.errors import InvalidInputError
@@ -48,6 +48,7 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @common
 def adapt(**given: Any) -> None:
     """Adapt a source model to DATA, a CSV, TSV, JSONL or Parquet file, and publish the result."""
+    reserve_stdout()
     as_json, detach = given.pop("as_json"), given.pop("detach")
     settings = settings_from(home=given.pop("home"), url=given.pop("url"))
     spec = parse_spec(_values(given))

@@ -10,7 +10,7 @@ from regraft.adaptations.request import parse_spec
 from regraft.cli.backend import open_backend
 from regraft.cli.demo_data import tweets
 from regraft.cli.options import settings_from
-from regraft.cli.output import print_json, stderr, stdout
+from regraft.cli.output import print_json, reserve_stdout, stderr, stdout
 from regraft.cli.predict import print_predictions
 from regraft.cli.progress import ProgressBar
 from regraft.cli.report import print_result
@@ -35,6 +35,7 @@ def demo(kind: str, leave: bool, home: str | None, as_json: bool) -> None:
     """Adapt MiniLM to real tweets, say how much that helped, and let the endpoint answer."""
     from regraft.reconcile.signals import wait_for_signal
 
+    reserve_stdout()
     settings, console = settings_from(home=home), stderr()
     result = _adapt(settings)
     if not as_json:

@@ -11,7 +11,7 @@ from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
 from regraft.cli.manage import adaptations, endpoints, models
-from regraft.cli.output import flush, reserve_stdout
+from regraft.cli.output import flush
 from regraft.cli.predict import predict
 from regraft.cli.serve import serve
 from regraft.errors import CancelledRunError, RegraftError
@@ -45,7 +45,6 @@ for command in (
 
 def main() -> None:
     """Run the command; 2 is bad input, 1 a failed run, 130 a cancelled one."""
-    reserve_stdout()
     code = run(sys.argv[1:])
     flush()
     if "ray" in sys.modules:

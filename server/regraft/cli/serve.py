@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from regraft.cli.options import settings_from
-from regraft.cli.output import print_json, stderr
+from regraft.cli.output import print_json, reserve_stdout, stderr
 
 
 @click.command()
@@ -22,6 +22,7 @@ def serve(as_json: bool, **given: Any) -> None:
     from regraft.reconcile.server import running
     from regraft.reconcile.signals import wait_for_signal
 
+    reserve_stdout()
     settings = settings_from(**given)
     console = stderr()
     console.print("starting …", style="dim")

@@ -50,4 +50,5 @@ def _deployment(kind: type, name: str, replicas: int, ongoing: int) -> Any:
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
         ray_actor_options={"num_cpus": 0},
+        logging_config={"enable_access_log": False},
     )

@@ -107,25 +107,34 @@ def _gpu(gpu: bool) -> dict[str, float]:
 def _watch(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
     """Run `fit` in a thread of its own, so that Ray leaves Ctrl-C to us, and pass progress on."""
     failure: list[BaseException] = []
+    ended = threading.Event()
 
     def fit() -> None:
         try:
             trainer.fit()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failure.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=fit, name="ray-train", daemon=True)
-    thread.start()
-    while thread.is_alive():
+    threading.Thread(target=fit, name="ray-train", daemon=True).start()
+    cancelled = False
+    while not ended.is_set():
+        # Not Thread.join: interrupted, Python 3.11's takes the thread for dead.
         try:
-            thread.join(POLL_SECONDS)
-            cancelled = watcher.cancelled()
+            ended.wait(POLL_SECONDS)
+            cancelled = cancelled or watcher.cancelled()
+            _collect(mailbox, cancelled, watcher)
         except KeyboardInterrupt:
             cancelled = True
-        for kind, data in ray.get(mailbox.collect.remote(cancelled)):
-            watcher.report(kind, data)
+    _collect(mailbox, cancelled, watcher)
     if failure:
         raise RunFailedError(_reason(failure[0])) from failure[0]
+
+
+def _collect(mailbox: Any, cancelled: bool, watcher: Watcher) -> None:
+    for kind, data in ray.get(mailbox.collect.remote(cancelled)):
+        watcher.report(kind, data)
 
 
 def _reason(error: BaseException) -> str:
