@@ -17,10 +17,19 @@ def test_a_submitted_adaptation_is_launched_once(site):
 
 def test_a_replayed_request_gives_the_same_adaptation_and_launches_nothing(site):
     data = site.upload()
-    first, again = site.submit("key-1", data=data), site.submit("key-1", data=data)
+    first = site.submit("key-1", data=data)
+    site.registry.runs.start(first.json()["id"])
+    again = site.submit("key-1", data=data)
     assert again.status_code == 202
     assert again.json()["id"] == first.json()["id"]
     assert site.launched == [first.json()["id"]]
+
+
+def test_a_replay_launches_what_a_crash_kept_from_being_launched(site):
+    data = site.upload()
+    first, again = site.submit("key-1", data=data), site.submit("key-1", data=data)
+    assert again.json()["id"] == first.json()["id"]
+    assert site.launched == [first.json()["id"]] * 2
 
 
 def test_a_key_of_another_request_is_a_conflict(site):

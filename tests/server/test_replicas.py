@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from tests.server.conftest import Server
@@ -15,11 +16,19 @@ ABORTS = 100
 
 
 def test_is_small_and_has_no_torch(server: Server) -> None:
-    for process in wait_until(lambda: replicas(server.home.root), 60, "replicas"):
-        maps = {Path(region.path).name for region in process.memory_maps()}
-        assert any("onnxruntime" in name for name in maps)
-        assert not any(name.startswith("libtorch") for name in maps)
+    for process in wait_until(lambda: _loaded(server), 60, "two replicas with onnxruntime"):
+        assert not any(name.startswith("libtorch") for name in _libraries(process))
         assert process.memory_full_info().uss < 400 * 2**20
+
+
+def _loaded(server: Server) -> list[psutil.Process]:
+    found = replicas(server.home.root)
+    ready = all(any("onnxruntime" in name for name in _libraries(p)) for p in found)
+    return found if len(found) == 2 and ready else []
+
+
+def _libraries(process: psutil.Process) -> set[str]:
+    return {Path(region.path).name for region in process.memory_maps()}
 
 
 def test_answers_as_before_after_a_hundred_clients_left_mid_request(server: Server) -> None:

@@ -11,7 +11,7 @@ from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
 from regraft.cli.manage import adaptations, endpoints, models
-from regraft.cli.output import flush
+from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
 from regraft.cli.serve import serve
 from regraft.errors import CancelledRunError, RegraftError
@@ -46,7 +46,6 @@ for command in (
 def main() -> None:
     """Run the command; 2 is bad input, 1 a failed run, 130 a cancelled one."""
     code = run(sys.argv[1:])
-    flush()
     if "ray" in sys.modules:
         # Ray's threads may print while the interpreter winds down, which then aborts.
         os._exit(code)
@@ -68,4 +67,6 @@ def run(arguments: list[str]) -> int:
     except RegraftError as error:
         click.echo(f"Error: {error}", err=True)
         return INVALID if error.status < 500 or error.status == 501 else FAILED
+    finally:
+        release_stdout()
     return 0

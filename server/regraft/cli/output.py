@@ -15,7 +15,17 @@ def reserve_stdout() -> None:
     """Keep stdout for what the command answers. Libraries that print, as Ray does when its cluster
     has something to complain of, then print to stderr."""
     global _reserved
-    _reserved, sys.stdout = sys.stdout, sys.stderr
+    if _reserved is None:
+        _reserved, sys.stdout = sys.stdout, sys.stderr
+
+
+def release_stdout() -> None:
+    """Give stdout back, with what was written to it."""
+    global _reserved
+    _stream().flush()
+    sys.stderr.flush()
+    if _reserved is not None:
+        sys.stdout, _reserved = _reserved, None
 
 
 def _stream() -> TextIO:
@@ -26,12 +36,6 @@ def print_json(document: Any) -> None:
     """One JSON document on stdout."""
     _stream().write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     _stream().flush()
-
-
-def flush() -> None:
-    """Write out what is buffered, before the process goes."""
-    _stream().flush()
-    sys.stderr.flush()
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: dict[str, str], empty: str) -> None:
