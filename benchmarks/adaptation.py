@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=400, help="Of linear-probe.")
-    parser.add_argument("--full-rows", type=int, default=1900, help="Of full; 0 leaves it out.")
+    parser.add_argument("--full-rows", type=int, default=2000, help="Of full; 0 leaves it out.")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rg") as folder:
@@ -53,7 +53,8 @@ def split(root: Path, rows: int, seed: int) -> Part:
         header, *lines = list(csv.reader(file))
     order = np.random.default_rng(seed).permutation(len(lines))
     part = Part(root / f"train-{rows}-{seed}.csv", root / f"test-{rows}-{seed}.csv", seed)
-    chosen = {part.test: order[:TEST_ROWS], part.train: order[TEST_ROWS : TEST_ROWS + rows]}
+    held_out = min(TEST_ROWS, len(order) - rows)
+    chosen = {part.test: order[:held_out], part.train: order[held_out : held_out + rows]}
     for path, indices in chosen.items():
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([header, *(lines[i] for i in indices)])

@@ -2,16 +2,18 @@
 
 import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from regraft import SourceDescriptor, SourceModel, hookimpl, hookspecs
+from regraft import SourceDescriptor, SourceModel, Task, TransferStrategy, hookimpl, hookspecs
 from regraft.domain import Adaptation, AdaptationSpec, Event, State
-from regraft.errors import ConflictError, InvalidInputError, UnknownNameError
+from regraft.errors import ConflictError, InvalidInputError, RegraftError, UnknownNameError
 from regraft.plugins import Plugins
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -259,3 +261,74 @@ def test_data_reference_that_no_plugin_knows_is_a_path() -> None:
     plugins = loaded(("recorder", Recorder()))
     assert plugins.dataset_path("mine:data") == "/local.csv"
     assert plugins.dataset_path("data.csv") == "data.csv"
+
+
+@pytest.mark.parametrize(
+    ("hook", "body", "reason"),
+    [
+        ("strategies", "kind = 'feature'", "TransferStrategy 'x' has no summary"),
+        ("strategies", "summary = 'X'", "TransferStrategy 'x' has no kind"),
+        (
+            "strategies",
+            "summary, kind, Options = 'X', 'feature', Odd",
+            "PydanticInvalidForJsonSchema",
+        ),
+        ("tasks", "summary = 'X'", "Task 'x' has no modality"),
+        (
+            "tasks",
+            "summary = modality = primary = form = inputs_type = columns = 'X'",
+            "Task 'x' does not implement answers, decode",
+        ),
+    ],
+)
+def test_incomplete_class_is_refused_with_what_it_lacks(hook: str, body: str, reason: str) -> None:
+    class Odd(BaseModel):
+        call: Callable[[], None]
+
+    kind = {"strategies": TransferStrategy, "tasks": Task}[hook]
+    attributes: dict[str, Any] = {"name": "x"}
+    exec(body, {"Odd": Odd}, attributes)
+    made = type("X", (kind,), attributes)
+    plugin = type("Plugin", (), {f"register_{hook}": hookimpl(lambda self: [made])})()
+    plugins = loaded(("incomplete", plugin))
+    assert plugins.records[0].state == "FAILED"
+    assert reason in str(plugins.records[0].reason)
+    assert not getattr(plugins, hook)
+
+
+class Refusing:
+    """A plugin that raises for every reference."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @hookimpl
+    def open_source_model(self, reference: str) -> SourceModel | None:
+        raise self.error
+
+
+def test_plugin_that_breaks_at_a_reference_is_listed_and_blocks_no_other() -> None:
+    plugins = loaded(("broken", Refusing(OSError("too long"))), ("sound", Offering("one")))
+    assert isinstance(plugins.open_source("one"), Source)
+    assert plugins.records[0].state == "FAILED"
+    assert plugins.records[0].reason == "open_source_model: OSError: too long"
+    assert plugins.records[1].state == "LOADED"
+
+
+def test_refusal_is_told_only_if_no_other_plugin_opens_the_reference() -> None:
+    refusing = Refusing(InvalidInputError("not this one"))
+    plugins = loaded(("refusing", refusing), ("sound", Offering("one")))
+    assert isinstance(plugins.open_source("one"), Source)
+    with pytest.raises(InvalidInputError, match="not this one"):
+        plugins.open_source("two")
+    assert {record.state for record in plugins.records} == {"LOADED"}
+
+
+def test_catalogue_name_that_its_plugin_does_not_open_is_not_called_unknown() -> None:
+    class Closed(Offering):
+        @hookimpl
+        def open_source_model(self, reference: str) -> SourceModel | None:
+            return None
+
+    with pytest.raises(RegraftError, match="The plugin 'closed' offers 'one' but"):
+        loaded(("closed", Closed("one"))).open_source("one")

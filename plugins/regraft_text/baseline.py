@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline, make_union
 def tfidf_logistic_regression(seed: int) -> Any:
     """An unfitted pipeline: word 1-2-grams and character 1-4-grams, so that languages without
     spaces have a fair chance, then multinomial logistic regression."""
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+|[^\w\s]")
     characters = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=200_000
     )

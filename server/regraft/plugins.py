@@ -11,11 +11,18 @@ import pluggy
 from regraft import hookspecs
 from regraft.contract import SourceDescriptor, SourceModel, Task, TransferStrategy
 from regraft.domain import Adaptation, Event
-from regraft.errors import ConflictError, InvalidInputError, UnknownNameError
+from regraft.errors import ConflictError, InvalidInputError, RegraftError, UnknownNameError
 
 log = logging.getLogger("regraft.plugins")
 
 Named = TypeVar("Named")
+
+COMPLETE: dict[type, tuple[str, ...]] = {
+    SourceDescriptor: (),
+    Task: ("summary", "modality", "primary", "form", "inputs_type", "columns"),
+    TransferStrategy: ("summary", "kind"),
+}
+"""What a class of this kind must have beside its name, since the catalogue shows or uses it."""
 
 
 @dataclass
@@ -141,6 +148,7 @@ class Plugins:
                 raise TypeError(f"{hook} returned {thing!r}, which is not a {kind.__name__}")
             if not isinstance(getattr(thing, "name", None), str):
                 raise TypeError(f"{hook} returned {thing!r}, which has no name")
+            _check_complete(thing, kind)
         return [(offers, word, thing) for thing in things]
 
     def task(self, name: str) -> type[Task]:
@@ -166,12 +174,37 @@ class Plugins:
                 "Say which with a prefix, such as hf:… or onnx:…."
             )
         if not claims:
+            if reference in self.sources:
+                offering = self.owner(self.sources, reference).name
+                raise RegraftError(
+                    f"The plugin '{offering}' offers '{reference}' but opens it not."
+                )
             raise UnknownNameError("source model", reference, self.sources)
         return claims[0]
 
     def _claims(self, reference: str) -> list[SourceModel]:
-        found: list[SourceModel | None] = self.manager.hook.open_source_model(reference=reference)
-        return [source for source in found if source is not None]
+        """What the plugins open; the first refusal is raised if that is nothing."""
+        found: list[SourceModel] = []
+        refusals: list[RegraftError] = []
+        for implementation in self.manager.hook.open_source_model.get_hookimpls():
+            given = dict.fromkeys(implementation.argnames, reference)
+            try:
+                source: Any = implementation.function(**given)
+            except RegraftError as error:
+                refusals.append(error)
+            except Exception as error:  # a plugin may raise anything
+                log.exception("plugin %s cannot open '%s'", implementation.plugin_name, reference)
+                reason = f"open_source_model: {type(error).__name__}: {error}"
+                self._record(implementation.plugin_name).fail(reason)
+            else:
+                found += [] if source is None else [source]
+        if refusals and not found:
+            raise refusals[0]
+        return found
+
+    def _record(self, registered: str) -> PluginRecord:
+        """The record of a plugin by the name under which it is registered."""
+        return next(r for r in self.records if f"{r.distribution}:{r.name}" == registered)
 
     def dataset_path(self, uri: str) -> str:
         """The local file that a data reference stands for; itself unless a plugin knows better."""
@@ -194,3 +227,15 @@ def _fits(thing: object, kind: type) -> bool:
     if kind is SourceDescriptor:
         return isinstance(thing, kind)
     return isinstance(thing, type) and issubclass(thing, kind)
+
+
+def _check_complete(thing: Any, kind: type) -> None:
+    """TypeError if a class lacks what the catalogue shows or cannot be made an instance of."""
+    for attribute in COMPLETE[kind]:
+        if not getattr(thing, attribute, None):
+            raise TypeError(f"{kind.__name__} '{thing.name}' has no {attribute}")
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        raise TypeError(f"{kind.__name__} '{thing.name}' does not implement {', '.join(missing)}")
+    if kind is TransferStrategy:
+        thing.Options.model_json_schema()

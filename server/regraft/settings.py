@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from regraft.errors import InvalidInputError
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -34,8 +36,10 @@ class Settings(BaseSettings):
     max_json: int = 8 * 2**20
     max_upload: int = 2 * 2**30
     max_rows: int = 10**6
-    max_text: int = 100_000
 
     @property
     def resolved_home(self) -> Path:
-        return self.home.expanduser().resolve()
+        try:
+            return self.home.expanduser().resolve()
+        except (RuntimeError, OSError) as error:
+            raise InvalidInputError(f"The home {self.home} cannot be used: {error}") from error

@@ -101,7 +101,7 @@ def test_report_tells_classes_gain_lineage_and_seconds(submit: Any, registry: Re
     report = json.loads(json.dumps(show_version(registry, "reviews", None)))["report"]
     assert {row["label"] for row in report["metrics"]["per_class"]} == {"negative", "positive"}
     assert report["gain"]["low"] <= report["gain"]["value"] <= report["gain"]["high"]
-    assert {"data", "features", "train", "parity", "baselines"} <= set(report["seconds"])
+    assert {"data", "features", "train", "export", "parity", "baselines"} <= set(report["seconds"])
     assert len(report["lineage"]["source"]["sha256"]) == 64
 
 
@@ -110,7 +110,7 @@ def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
     context = submit({"listen": heard.append})
     run(context)
     assert stages(context) == [
-        *("data", "source_export", "features", "train", "parity"),
+        *("data", "source_export", "features", "train", "export", "parity"),
         *("baselines", "evaluation", "publish"),
     ]
     assert kinds(context)[-1] == "succeeded"
@@ -178,7 +178,7 @@ def test_error_of_a_strategy_is_recorded_and_goes_on(
 
     monkeypatch.setattr(plugins.strategy("linear-probe"), "fit", fit)
     context = submit()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(RunFailedError, match="ZeroDivisionError: in a plugin"):
         run(context)
     assert stored(context).reason == "ZeroDivisionError: in a plugin"
     assert registry.models.versions() == []

@@ -96,19 +96,29 @@ def test_adaptations_are_listed_newest_first(site):
 def test_cancelling_a_running_adaptation_asks_it_to_stop(site):
     run = site.run()
     site.registry.runs.start(run.id)
-    answer = site.http.post(f"/v1/adaptations/{run.id}/cancel")
+    answer = site.http.post(f"/v1/adaptations/{run.id}/cancel", json={})
     assert (answer.status_code, answer.json()["state"]) == (202, "running")
     assert site.registry.runs.cancel_requested(run.id)
 
 
 def test_cancelling_an_adaptation_that_has_not_begun_ends_it(site):
     run = site.run()
-    assert site.http.post(f"/v1/adaptations/{run.id}/cancel").json()["state"] == "cancelled"
+    answer = site.http.post(f"/v1/adaptations/{run.id}/cancel", json={})
+    assert answer.json()["state"] == "cancelled"
+
+
+def test_a_cancellation_that_a_foreign_web_page_could_send_is_refused(site):
+    run = site.run()
+    path = f"/v1/adaptations/{run.id}/cancel"
+    assert site.http.post(path).status_code == 415
+    assert site.http.post(path, json={"force": True}).status_code == 422
+    assert site.registry.runs.get(run.id).state == State.SUBMITTED
 
 
 @pytest.mark.parametrize("path", ["", "/cancel", "/events"])
 def test_an_unknown_adaptation_is_not_found(site, path):
     method = "POST" if path == "/cancel" else "GET"
-    answer = site.http.request(method, f"/v1/adaptations/a-0{path}")
+    body = {} if method == "POST" else None
+    answer = site.http.request(method, f"/v1/adaptations/a-0{path}", json=body)
     assert answer.status_code == 404
     assert "Unknown adaptation 'a-0'" in answer.json()["detail"]

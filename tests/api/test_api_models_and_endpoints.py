@@ -36,13 +36,35 @@ def test_a_promoted_version_answers_until_it_is_rolled_back(site):
     promoted = site.http.post("/v1/endpoints/tweets/promote", json={"version": 1})
     assert (promoted.json()["version"], promoted.json()["previous"]) == (1, 2)
     assert site.http.get("/v1/endpoints/tweets").json() == promoted.json()
-    assert site.http.post("/v1/endpoints/tweets/rollback").json()["version"] == 2
+    back = site.http.post("/v1/endpoints/tweets/rollback", json={"from": 1})
+    assert back.json()["version"] == 2
     assert [item["version"] for item in site.http.get("/v1/endpoints").json()["items"]] == [2]
 
 
 def test_a_rollback_without_an_earlier_version_is_a_conflict(site):
     site.publish()
-    assert site.http.post("/v1/endpoints/tweets/rollback").status_code == 409
+    answer = site.http.post("/v1/endpoints/tweets/rollback", json={"from": 1})
+    assert answer.status_code == 409
+
+
+def test_a_replayed_rollback_changes_nothing_more(site):
+    site.publish(), site.publish()
+    path, body = "/v1/endpoints/tweets/rollback", {"from": 2}
+    first, again = site.http.post(path, json=body), site.http.post(path, json=body)
+    assert (first.json()["version"], first.json()["previous"]) == (1, 2)
+    assert (again.status_code, again.json()) == (200, first.json())
+
+
+@pytest.mark.parametrize("body", [{}, {"from": "1"}, {"from": 0}, {"version": 1}])
+def test_a_rollback_says_from_which_version(site, body):
+    site.publish(), site.publish()
+    assert site.http.post("/v1/endpoints/tweets/rollback", json=body).status_code == 422
+
+
+def test_a_rollback_that_a_foreign_web_page_could_send_is_refused(site):
+    site.publish(), site.publish()
+    assert site.http.post("/v1/endpoints/tweets/rollback").status_code == 415
+    assert site.http.get("/v1/endpoints/tweets").json()["version"] == 2
 
 
 @pytest.mark.parametrize("body", [{}, [], {"version": "1"}, {"version": 0}, {"version": 1, "x": 2}])

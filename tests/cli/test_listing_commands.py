@@ -92,6 +92,21 @@ def test_damaged_blob_is_code_1_and_named(adapt: Any, regraft: Any, fresh_home: 
     assert f"{manifest.sha256} is missing" in answer.err
 
 
+def test_a_defect_is_code_1_without_a_traceback(
+    regraft: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defective(*_: Any) -> Any:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("regraft.cli.local.LocalBackend.listing", defective)
+    with caplog.at_level("DEBUG", "regraft.cli.main"):
+        answer = regraft("models", "list")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("Error: internal: ZeroDivisionError: ours")
+    assert "Traceback" not in answer.err
+    assert [r.exc_info[0] for r in caplog.records if r.exc_info] == [ZeroDivisionError]
+
+
 def test_version_and_help_are_code_0(regraft: Any) -> None:
     assert "regraft, version" in regraft("--version").out
     assert "adapt" in regraft("--help").out

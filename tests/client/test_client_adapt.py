@@ -5,6 +5,7 @@ import time
 import pytest
 
 from regraft.client import RemoteError
+from regraft.client.uploading import with_located_source
 from regraft.domain import State
 from regraft.errors import CancelledRunError, DataError
 
@@ -47,6 +48,27 @@ def test_a_missing_file_is_found_before_anything_is_sent(client, server, spec):
     with pytest.raises(DataError, match=r"no\.csv does not exist \[missing-file\]"):
         client.adapt(spec.model_copy(update={"test": "no.csv"}), False, silent)
     assert not server.registry.home.uploads.exists()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The working directory, with a folder and one that is named like a known source."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tiny", "minilm-l6"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def test_a_local_folder_is_named_in_full(client, spec, elsewhere):
+    for source in ("tiny", "./tiny", str(elsewhere / "tiny")):
+        given = spec.model_copy(update={"source": source})
+        assert with_located_source(given, client.connection).source == str(elsewhere / "tiny")
+
+
+@pytest.mark.parametrize("source", ["minilm-l6", "hf:tiny", "tiny?init=random", "org/x", "x" * 300])
+def test_any_other_source_is_named_as_it_was_given(client, spec, elsewhere, source):
+    given = spec.model_copy(update={"source": source})
+    assert with_located_source(given, client.connection).source == source
 
 
 def test_a_detached_run_is_answered_at_once(client, server, spec):

@@ -11,7 +11,7 @@ import pytest
 from regraft.client import Client, RemoteError, UnreachableError
 from regraft.client.following import persist
 from regraft.domain import State
-from regraft.errors import InvalidInputError
+from regraft.errors import DataError, InvalidInputError
 
 
 def silent(kind, data):
@@ -193,3 +193,26 @@ def test_the_client_loads_nothing_that_only_a_server_needs():
     code = f"import sys, regraft.client; sys.exit(repr(set('{heavy}'.split()) & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("url", ["foo", "localhost:8000", "ftp://host"])
+def test_a_url_of_no_protocol_of_ours_is_refused_with_an_example(url):
+    with (
+        Client(url) as client,
+        pytest.raises(InvalidInputError, match=r"is not a URL such as http://127\.0\.0\.1:8000"),
+    ):
+        client.listing("models")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("~nouser/x.csv", "missing-file"),
+        ("/no/file.csv", "missing-file"),
+        ("a" * 5000, "unreadable-file"),
+    ],
+)
+def test_a_file_that_cannot_be_sent_is_told(client, spec, name, code):
+    with pytest.raises(DataError) as caught:
+        client.adapt(spec.model_copy(update={"data": name}), False, silent)
+    assert [problem.code for problem in caught.value.problems] == [code]

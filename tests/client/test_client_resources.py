@@ -41,6 +41,22 @@ def test_an_endpoint_is_promoted_and_rolled_back(client, published):
     assert client.roll_back("tweets")["version"] == 2
 
 
+def test_a_rollback_names_the_version_that_it_leaves(client, server, published):
+    bodies = []
+
+    async def listening(app, scope, receive, send):
+        async def overheard():
+            message = await receive()
+            bodies.append(message.get("body"))
+            return message
+
+        await app(scope, overheard if scope["method"] == "POST" else receive, send)
+
+    server.front = listening
+    client.roll_back("tweets")
+    assert json.loads(bodies[0]) == {"from": 2}
+
+
 def test_a_name_is_sent_as_it_is(client, published):
     with pytest.raises(RemoteError, match=r"Unknown model 'tweets\?x#y'"):
         client.model("tweets?x#y", None)

@@ -7,6 +7,7 @@ import pytest
 from regraft.contract import Columns, Task
 from regraft.data.load import load_dataset
 from regraft.domain import AdaptationSpec
+from regraft.errors import UnsupportedError
 from regraft.settings import Settings
 
 
@@ -213,3 +214,23 @@ def test_the_test_files_content_is_in_the_fingerprint(folder, rows):
     first = folder.load(rows("neg", "pos"), test=test)
     folder.write("t.csv", "text,label\na,pos\n")
     assert folder.load(rows("neg", "pos"), test=test).fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, ValueError])
+def test_a_reference_that_cannot_be_a_path_is_a_missing_file(problems, error):
+    def resolve(reference):
+        raise error("no home directory")
+
+    spec = AdaptationSpec(name="model", data="~nouser/x.csv", source="any")
+    (problem,) = problems(lambda: load_dataset(spec, AnyTask, Settings(), resolve))
+    assert problem.code == "missing-file"
+    assert "no home directory" in problem.message
+
+
+def test_what_the_resolver_tells_the_user_goes_through():
+    def resolve(reference):
+        raise UnsupportedError("no such bucket")
+
+    spec = AdaptationSpec(name="model", data="s3://x", source="any")
+    with pytest.raises(UnsupportedError, match="no such bucket"):
+        load_dataset(spec, AnyTask, Settings(), resolve)

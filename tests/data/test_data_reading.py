@@ -78,3 +78,10 @@ def test_a_table_over_the_row_limit_is_refused(folder, problems, name):
     assert folder.read(name, content, max_rows=2).height == 2
     found = problems(lambda: folder.read(name, content, max_rows=1))
     assert [problem.code for problem in found] == ["too-many-rows"]
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, problems):
+    (tmp_path / "memory.csv").symlink_to("/proc/self/mem")  # its first page cannot be read
+    for name in ("memory.csv", "a" * 5000 + ".csv"):
+        (problem,) = problems(lambda name=name: read_table("data", tmp_path / name, Settings()))
+        assert problem.code == "unreadable-file"

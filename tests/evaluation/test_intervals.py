@@ -36,3 +36,14 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         found = paired_bootstrap(ours, theirs, seed=trial)
         covered += found.low <= 0.1 <= found.high
     assert 88 <= covered <= 99
+
+
+def test_rows_of_one_group_count_as_one_draw() -> None:
+    rng = np.random.default_rng(5)
+    ours = np.repeat(rng.integers(0, 2, 20), 50).astype(float)
+    theirs = np.repeat(rng.integers(0, 2, 20), 50).astype(float)
+    groups = [str(index) for index in np.repeat(np.arange(20), 50)]
+    grouped = paired_bootstrap(ours, theirs, 0, groups)
+    single = paired_bootstrap(ours, theirs, 0)
+    assert grouped.value == single.value
+    assert grouped.high - grouped.low > 3 * (single.high - single.low)

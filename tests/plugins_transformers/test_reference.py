@@ -26,7 +26,7 @@ def test_other_references_are_left_to_others(reference: str) -> None:
     assert locate(reference) is None
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"hidden_size": 8}'])
+@pytest.mark.parametrize("content", [None, "{", "[]", "3", '{"hidden_size": 8}'])
 def test_folder_without_a_model_type_is_left_to_others(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
@@ -39,3 +39,15 @@ def test_folder_without_a_model_type_is_left_to_others(tmp_path: Path, content: 
 def test_model_that_the_hub_does_not_give_is_refused_with_the_way_out(reference: str) -> None:
     with pytest.raises(InvalidInputError, match=r"neither a local folder nor .* hub.*local folder"):
         locate(reference)
+
+
+@pytest.mark.parametrize("reference", ["~nouser/x", "a" * 5000, f"a/{'b' * 5000}", "models/a.onnx"])
+def test_what_is_no_folder_is_left_to_others_unless_the_prefix_says_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.onnx").touch()
+    assert locate(reference) is None
+    with pytest.raises(InvalidInputError, match=r"cannot be opened|is a file, not a folder"):
+        locate(f"hf:{reference}")

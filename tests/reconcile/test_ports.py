@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from regraft.errors import InvalidInputError
-from regraft.reconcile.ports import require_free_port
+from regraft.reconcile.ports import free_port, require_free_port
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine")
 
 
 @pytest.fixture
@@ -39,3 +50,13 @@ def test_an_address_of_another_machine_is_refused() -> None:
 def test_an_unknown_host_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="No such host"):
         require_free_port("no host", 8000)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "0.0.0.0", *(pytest.param(host, marks=needs_ipv6) for host in ("::1", "::"))],
+)
+def test_a_port_is_chosen_in_the_family_of_the_host(host: str) -> None:
+    port = free_port(host)
+    assert port > 0
+    require_free_port(host, port)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from regraft.errors import ConflictError
+from regraft.errors import ConflictError, InvalidInputError
 from regraft.registry.home import Home
+from regraft.settings import Settings
 
 URL = "http://127.0.0.1:8000"
 OWN = """
@@ -78,3 +79,16 @@ def test_unreadable_lock_file_is_no_server(home: Home) -> None:
     with home.owned_by(URL):
         home.lock.write_text("{")
         assert home.server_url() is None
+
+
+def test_home_that_is_a_file_or_lies_in_one_is_refused_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for root in (file, file / "home", tmp_path / ("a" * 300)):
+        with pytest.raises(InvalidInputError, match=f"The home {root} "):
+            Home(root).create()
+
+
+def test_home_of_an_unknown_user_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="~nouser/home cannot be used"):
+        _ = Settings(home=Path("~nouser/home")).resolved_home

@@ -84,6 +84,24 @@ def test_rollback_goes_to_the_version_before_and_back(models: ModelRegistry) -> 
     assert models.roll_back("model").version == 2
 
 
+def test_rollback_of_a_version_that_answers_no_more_changes_nothing(models: ModelRegistry) -> None:
+    publish(models)
+    publish(models)
+    first = models.roll_back("model", expected=2)
+    assert (first.version, first.previous) == (1, 2)
+    assert models.roll_back("model", expected=2) == first
+    assert models.endpoint("model") == first
+
+
+def test_repeated_rollback_writes_the_table_that_a_crash_kept_back(models: ModelRegistry) -> None:
+    publish(models)
+    publish(models)
+    revision = models.roll_back("model", expected=2).revision
+    next(file for file in models.tables.iterdir() if str(revision) in file.name).unlink()
+    models.roll_back("model", expected=2)
+    assert latest(models).revision == revision
+
+
 def test_rollback_without_an_earlier_version_is_a_conflict(models: ModelRegistry) -> None:
     publish(models)
     with pytest.raises(ConflictError, match="'model' has no earlier version"):

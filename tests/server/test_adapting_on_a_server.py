@@ -51,6 +51,15 @@ def test_bad_data_is_exit_2_with_its_row(server: Server, tmp_path: Path, tiny_be
     assert "empty-input" in done.stderr
 
 
+def test_more_workers_than_the_cluster_has_are_refused_at_submit(
+    server: Server, tweets: Path, tiny_bert: Path
+) -> None:
+    given = ("--name", "many", "--source", str(tiny_bert), "--workers", "500", "--detach")
+    done = regraft(server.environment, "adapt", str(tweets), *given, "--strategy", "full")
+    assert done.returncode == 2
+    assert "500 workers need 500 CPUs" in done.stderr
+
+
 def test_a_detached_adaptation_can_be_cancelled(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:
@@ -62,7 +71,7 @@ def test_a_detached_adaptation_can_be_cancelled(
         return str(httpx.get(url, timeout=30).json()["state"])
 
     wait_until(lambda: state() == "running", 60, "the run to begin")
-    httpx.post(f"{url}/cancel", timeout=30)
+    httpx.post(f"{url}/cancel", json={}, timeout=30)
     wait_until(lambda: state() == "cancelled", 60, "the run to end as cancelled")
     events = httpx.get(f"{url}/events", timeout=60).text
     assert events.count("event: cancelled") == 1

@@ -1,5 +1,6 @@
 """A candidate: graphs to publish, the torch model behind them, and the outputs of all parts."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+REPORT_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def adapt_frozen(work: Work) -> Candidate:
     request, context = work.request, work.context
     with context.stage("source_export"):
         exported = frozen_backbone(request.source, request.feature, context.registry.home)
-    backbone = Backbone(context.registry.blobs.path(exported.blob.sha256), work.threads)
+    backbone = Backbone(context.registry.blobs.path(exported.blob.sha256), threads=1)
     with context.stage("features"):
         train, test = (
             _features(work, backbone, exported.blob, part.inputs)
@@ -61,7 +65,8 @@ def adapt_frozen(work: Work) -> Candidate:
         )
     with context.stage("train"):
         head = request.strategy.fit(train, work.task.targets(work.data.train.labels))
-    blob = context.registry.blobs.put(linear_head_graph(head))
+    with context.stage("export"):
+        blob = context.registry.blobs.put(linear_head_graph(head))
     outputs = open_head(context.registry.blobs.path(blob.sha256))(test)
     module = request.source.module(request.feature)
     parity = None if module is None else _parity(work, backbone, blob, (module, head))
@@ -80,9 +85,11 @@ def adapt_trained(work: Work) -> Candidate:
         backbone_blob = blobs.put(graph)
         head = work.task.serving_head(model.head)
         head_blob = blobs.put(_head_graph(head, work))
-    backbone = Backbone(blobs.path(backbone_blob.sha256), work.threads)
-    with context.stage("test_outputs"):
-        features = compute_features(backbone, work.task, work.data.test.inputs)
+    backbone = Backbone(blobs.path(backbone_blob.sha256), threads=1)
+    with context.stage("features"):
+        features = compute_features(
+            backbone, work.task, work.data.test.inputs, threads=work.threads
+        )
         outputs = open_head(blobs.path(head_blob.sha256))(features)
     parity = _parity(work, backbone, head_blob, (model.backbone, head))
     return Candidate(backbone_blob, head_blob, outputs, parity)
@@ -117,11 +124,16 @@ def _features(work: Work, backbone: Backbone, blob: Blob, rows: Sequence[Any]) -
     if found is not None:
         return found
 
-    def progress(done: int) -> None:
-        context.check_cancelled()
-        context.report("features", {"done": done, "rows": len(rows)})
+    told = 0.0
 
-    computed = compute_features(backbone, work.task, rows, progress)
+    def progress(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > REPORT_SECONDS:
+            told = time.monotonic()
+            context.check_cancelled()
+            context.report("features", {"done": done, "rows": len(rows)})
+
+    computed = compute_features(backbone, work.task, rows, progress, work.threads)
     cache.put(key, computed)
     return computed
 
@@ -136,5 +148,6 @@ def _parity(
 
     reference: Outputs = torch_outputs(*trained, work.task)
     with work.context.stage("parity"):
-        rows = parity_rows(work.data.test.inputs, work.task)
+        parts = (work.data.test, work.data.validation, work.data.train)
+        rows = parity_rows([row for part in parts for row in part.inputs], work.task)
         return check_parity(reference, exported, rows, work.context.settings.max_batch_rows)

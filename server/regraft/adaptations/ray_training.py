@@ -1,8 +1,8 @@
 """The part of an adaptation that needs Ray."""
 
+import shutil
 from typing import TYPE_CHECKING
 
-from regraft.plugins import Plugins
 from regraft.training.build import Recipe
 from regraft.training.checkpoints import Checkpoints
 from regraft.training.cluster import connected
@@ -22,9 +22,13 @@ def train(work: "Work", recipe: Recipe) -> "TargetModel":
         for name, part in (("train", work.data.train), ("validation", work.data.validation))
     }
     request = TrainingRequest(recipe, parts, directory, spec.workers, context.settings.use_gpu)
-    with connected(context.settings):
-        train_on_ray(request, Watcher(context.report, context.cancelled))
-    ingredients = recipe.open(Plugins.load())
-    model = ingredients.model()
-    Checkpoints(directory, "read").load_best(model)
-    return ingredients.strategy.finish(model)
+    try:
+        with connected(context.settings):
+            train_on_ray(request, Watcher(context.report, context.cancelled))
+        ingredients = recipe.open(context.plugins)
+        model = ingredients.model()
+        Checkpoints(directory, "read").load_best(model)
+        return ingredients.strategy.finish(model)
+    finally:
+        # The weights are in the model, or of no use to anybody.
+        shutil.rmtree(directory, ignore_errors=True)

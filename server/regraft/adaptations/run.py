@@ -1,6 +1,8 @@
 """One adaptation from beginning to end."""
 
+import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from regraft.adaptations.candidate import Candidate, Work, adapt_frozen, adapt_trained
@@ -9,7 +11,7 @@ from regraft.adaptations.lineage import lineage
 from regraft.adaptations.request import Request, check_request
 from regraft.data.load import load_dataset
 from regraft.domain import JSON, Adaptation, ModelVersion, State
-from regraft.errors import CancelledRunError, DataError, RegraftError
+from regraft.errors import CancelledRunError, DataError, RegraftError, RunFailedError
 from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 from regraft.registry.uploads import PREFIX
@@ -28,9 +30,12 @@ def run(context: Context) -> Adaptation:
     except (CancelledRunError, KeyboardInterrupt) as error:
         _finish(context, State.CANCELLED, {"reason": "cancelled", "status": 409})
         raise CancelledRunError("The adaptation was cancelled.") from error
-    except BaseException as error:
+    except RegraftError as error:
         _finish(context, State.FAILED, _failure(error))
         raise
+    except BaseException as error:
+        _finish(context, State.FAILED, _failure(error))
+        raise RunFailedError(f"{type(error).__name__}: {error}") from error
     _finish(context, State.SUCCEEDED, result)
     return runs.get(identifier)
 
@@ -61,13 +66,20 @@ def _stages(context: Context) -> JSON:
     adapt = adapt_frozen if request.strategy.freezes_backbone else adapt_trained
     candidate = adapt(work)
     report = _evaluate(work, candidate)
-    context.check_cancelled()
+    _check_open(context)
     with context.stage("publish"):
         version = _publish(work, candidate, report)
     return _result(work, version)
 
 
-def _resolver(context: Context):  # type: ignore[no-untyped-def]
+def _check_open(context: Context) -> None:
+    """A run that somebody cancelled, or that a new server gave up, publishes nothing."""
+    context.check_cancelled()
+    if context.registry.runs.get(context.adaptation.id).state.final:
+        raise RunFailedError("The adaptation was ended by somebody else.")
+
+
+def _resolver(context: Context) -> Callable[[str], Path]:
     def resolve(reference: str) -> Path:
         if reference.startswith(PREFIX):
             return context.registry.uploads.path(reference)
@@ -112,8 +124,6 @@ def _publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
 
 
 def _json(value: JSON) -> bytes:
-    import json
-
     return json.dumps(value, indent=1, ensure_ascii=False).encode()
 
 

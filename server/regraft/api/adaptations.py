@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
 from regraft.adaptations.queries import listing
@@ -30,6 +31,12 @@ LastEventId = Annotated[
 ]
 
 
+class Cancellation(BaseModel):
+    """An empty object: the kind of a body keeps foreign web pages from sending it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 @router.post(
     "",
     status_code=202,
@@ -49,6 +56,7 @@ def submit(
     spec = parse_spec(values)
     _check_uploaded(spec, services)
     check_request(spec, services.plugins)
+    services.admit(spec)
     adaptation, new = services.registry.runs.submit(spec, idempotency_key, on_server=True)
     if new or adaptation.state == State.SUBMITTED:
         _launch(services, adaptation.id)
@@ -68,9 +76,16 @@ def show(services: FromServices, identifier: str) -> JSON:
     return services.registry.runs.get(identifier).as_dict()
 
 
-@router.post("/{identifier}/cancel", status_code=202, response_description="The adaptation")
-def cancel(services: FromServices, identifier: str) -> JSON:
+@router.post(
+    "/{identifier}/cancel",
+    status_code=202,
+    openapi_extra=documented(Cancellation),
+    response_description="The adaptation",
+)
+def cancel(services: FromServices, identifier: str, values: ControlBody) -> JSON:
     """Ask an adaptation to stop; one that has ended is left as it is."""
+    if values != {}:
+        raise InvalidInputError("The body of a cancellation is {}: there is nothing to choose.")
     return services.registry.runs.request_cancel(identifier).as_dict()
 
 

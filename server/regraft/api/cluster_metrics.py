@@ -45,12 +45,18 @@ def summed(texts: Iterable[str]) -> str:
             if not family.name.startswith(PREFIX):
                 continue
             if EXACT not in name:
-                heads[name] = f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}"
+                heads[name] = _head(name, family.type, family.documentation)
             for sample in family.samples:
                 kept = tuple((key, sample.labels[key]) for key in LABELS if key in sample.labels)
                 values[sample.name.removeprefix("ray_"), kept] += sample.value
     _make_exact(values)
     return "\n".join([*_lines(heads, values), ""])
+
+
+def _head(family: str, kind: str, documentation: str) -> str:
+    """In this format, unlike in OpenMetrics, the head of a counter bears the sample's name."""
+    name = f"{family}_total" if kind == "counter" else family
+    return f"# HELP {name} {documentation}\n# TYPE {name} {kind}"
 
 
 def _make_exact(values: dict[Series, float]) -> None:

@@ -10,6 +10,7 @@ from regraft.api.services import Services
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
 from regraft.settings import Settings
+from regraft.training.cluster import check_workers
 
 
 class ControlPlane:
@@ -27,5 +28,6 @@ class ControlPlane:
             settings=settings,
             launch=partial(launch, settings=settings, registry=registry),
             metrics=cluster_metrics,
+            admit=lambda spec: check_workers(spec.workers, settings),
         )
         return build_app(services)

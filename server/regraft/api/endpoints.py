@@ -1,6 +1,6 @@
 """`/v1/endpoints`: which version of a model answers."""
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,8 @@ from regraft.errors import InvalidInputError
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
+Body = TypeVar("Body", bound=BaseModel)
+
 
 class Promotion(BaseModel):
     """The version that shall answer."""
@@ -21,6 +23,14 @@ class Promotion(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     version: Annotated[int, Field(ge=1)]
+
+
+class Rollback(BaseModel):
+    """The version that shall no longer answer; where it does not, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Annotated[int, Field(ge=1, alias="from")]
 
 
 @router.get("", response_description="All endpoints as `items`")
@@ -40,14 +50,21 @@ def show(services: FromServices, name: str) -> JSON:
 )
 def promote(services: FromServices, name: str, values: ControlBody) -> JSON:
     """Let a version answer."""
+    version = _parsed(Promotion, values).version
+    return services.registry.models.promote(name, version).as_dict()
+
+
+@router.post(
+    "/{name}/rollback", openapi_extra=documented(Rollback), response_description="The endpoint"
+)
+def roll_back(services: FromServices, name: str, values: ControlBody) -> JSON:
+    """Let the version answer that did before `from`; repeating the request changes nothing more."""
+    version = _parsed(Rollback, values).version
+    return services.registry.models.roll_back(name, version).as_dict()
+
+
+def _parsed(model: type[Body], values: Any) -> Body:
     try:
-        promotion = Promotion.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         raise InvalidInputError(explain(error)) from error
-    return services.registry.models.promote(name, promotion.version).as_dict()
-
-
-@router.post("/{name}/rollback", response_description="The endpoint")
-def roll_back(services: FromServices, name: str) -> JSON:
-    """Let the version answer that did before."""
-    return services.registry.models.roll_back(name).as_dict()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from regraft.domain import AdaptationSpec
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
 from regraft.settings import Settings
@@ -14,13 +15,15 @@ from regraft.settings import Settings
 @dataclass(frozen=True)
 class Services:
     """`launch` starts the run of an adaptation id in another process and returns at once;
-    `metrics` answers the whole server's metrics as Prometheus text."""
+    `metrics` answers the whole server's metrics as Prometheus text; `admit` refuses a request that
+    the cluster can never satisfy."""
 
     registry: Registry
     plugins: Plugins
     settings: Settings
     launch: Callable[[str], None]
     metrics: Callable[[], Awaitable[str]]
+    admit: Callable[[AdaptationSpec], None] = lambda spec: None
 
 
 async def _services(request: Request) -> Services:

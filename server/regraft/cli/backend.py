@@ -1,11 +1,14 @@
 """Where a command's work is done: in this process on a home directory, or by a server."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from regraft.cli.local import LocalBackend
-from regraft.client import Client
+from regraft.cli.output import stderr
+from regraft.client import Client, RemoteError, UnreachableError
 from regraft.domain import JSON, AdaptationSpec
 from regraft.registry.home import Home
 from regraft.settings import Settings
@@ -26,12 +29,48 @@ class Backend(Protocol):
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON: ...
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a server that starts is awaited, and how often it is asked, in seconds."""
+
+    total: float = 60.0
+    pause: float = 0.25
+    answer: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
 @contextmanager
-def open_backend(settings: Settings) -> Iterator[Backend]:
+def open_backend(settings: Settings, patience: Patience | None = None) -> Iterator[Backend]:
     """The server at `settings.url`, else the one that owns the home, else this process."""
-    url = settings.url or Home(settings.resolved_home).server_url()
+    url = settings.url or _awaited(Home(settings.resolved_home), patience or Patience())
     if url is None:
         yield LocalBackend(settings)
         return
     with Client(url) as client:
         yield client
+
+
+def _awaited(home: Home, patience: Patience) -> str | None:
+    """The URL of the home's server once it answers, or when patience ends; None if it is gone.
+
+    A server owns its home before it listens, and until it has ended.
+    """
+    deadline, told = patience.clock() + patience.total, False
+    while (url := home.server_url()) is not None:
+        if _answers(url, patience.answer) or patience.clock() >= deadline:
+            return url
+        if not told:
+            stderr().print(f"waiting for the server at {url}", soft_wrap=True)
+            told = True
+        patience.sleep(patience.pause)
+    return None
+
+
+def _answers(url: str, timeout: float) -> bool:
+    with Client(url, timeout) as client:
+        try:
+            client.connection.ask("GET", "/v1/health")
+        except (RemoteError, UnreachableError):
+            return False
+    return True

@@ -66,10 +66,11 @@ def _spec(settings: Settings) -> AdaptationSpec:
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[str]:
-    """The server that owns the home, or one for as long as this lasts, on a free port."""
-    known = Home(settings.resolved_home).server_url()
+    """The server at `settings.url`, else the one that owns the home, else one for as long as this
+    lasts, on a free port."""
+    known = settings.url or Home(settings.resolved_home).server_url()
     if known is not None:
-        yield known
+        yield known.rstrip("/")
         return
     from regraft.api.control_plane import ControlPlane
     from regraft.reconcile.server import running

@@ -27,7 +27,10 @@ class LocalBackend:
     def adapt(self, spec: AdaptationSpec, detach: bool, show: Any) -> JSON:
         if detach:
             raise InvalidInputError("--detach needs a server: start one with `regraft serve`.")
+        from regraft.training.cluster import check_workers
+
         check_request(spec, self.plugins)
+        check_workers(spec.workers, self.settings)
         adaptation, _ = self.registry.runs.submit(spec)
         context = Context(
             adaptation,

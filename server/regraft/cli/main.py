@@ -18,6 +18,8 @@ from regraft.errors import CancelledRunError, RegraftError
 
 INVALID, FAILED, CANCELLED = 2, 1, 130
 
+logger = logging.getLogger(__name__)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="regraft")
@@ -67,6 +69,11 @@ def run(arguments: list[str]) -> int:
     except RegraftError as error:
         click.echo(f"Error: {error}", err=True)
         return INVALID if error.status < 500 or error.status == 501 else FAILED
+    except Exception as error:
+        # A defect, of ours or of a plugin: its traceback is for who asks for it.
+        logger.debug("The command failed.", exc_info=True)
+        click.echo(f"Error: internal: {type(error).__name__}: {error}", err=True)
+        return FAILED
     finally:
         release_stdout()
     return 0

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from regraft.client.connection import Connection
 from regraft.client.failures import RemoteError
 from regraft.client.following import PAUSE, RUNS, follow, is_final, persist
-from regraft.client.uploading import with_uploads
+from regraft.client.uploading import with_located_source, with_uploads
 from regraft.domain import JSON, AdaptationSpec, State
 from regraft.errors import CancelledRunError
 
@@ -43,12 +43,13 @@ class Client:
         self.connection.http.close()
 
     def adapt(self, spec: AdaptationSpec, detach: bool, show: Show) -> JSON:
-        """Upload the files that `spec` names, submit it, and tell `show` of each event.
+        """Upload the data files that `spec` names, submit it, and tell `show` of each event.
 
         Returns the result, or with `detach` the adaptation at once. A KeyboardInterrupt cancels
         the run. Raises DataError for a missing file, CancelledRunError for a cancelled run.
         """
-        identifier, run = self._submit(with_uploads(spec, self.connection))
+        located = with_located_source(spec, self.connection)
+        identifier, run = self._submit(with_uploads(located, self.connection))
         if detach:
             return run
         try:
@@ -77,7 +78,9 @@ class Client:
         return self.connection.ask("POST", path, json={"version": version})
 
     def roll_back(self, name: str) -> JSON:
-        return self.connection.ask("POST", _path("endpoints", name, "rollback"))
+        """Let the version answer that did before the one that answers now."""
+        path, version = _path("endpoints", name, "rollback"), self.endpoint(name)["version"]
+        return self.connection.ask("POST", path, json={"from": version})
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
         """The readable answers of an endpoint, one an input."""
@@ -110,7 +113,7 @@ class Client:
 
     def _cancelled(self, identifier: str) -> CancelledRunError:
         """Cancel the run, and wait until it has ended."""
-        run = self.connection.ask("POST", _path("adaptations", identifier, "cancel"))
+        run = self.connection.ask("POST", _path("adaptations", identifier, "cancel"), json={})
         deadline = time.monotonic() + CANCEL_WAIT
         while not is_final(run) and time.monotonic() < deadline:
             time.sleep(PAUSE)

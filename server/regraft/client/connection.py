@@ -26,7 +26,7 @@ class Connection:
         try:
             self.http = httpx.Client(base_url=self.url, timeout=timeout, mounts=LOOPBACK)
         except httpx.InvalidURL as error:
-            raise InvalidInputError(f"'{url}' is not a URL: {error}.") from error
+            raise _not_a_url(url, error) from error
 
     def ask(self, method: str, path: str, **given: Any) -> JSON:
         """The JSON of the answer. Raises RemoteError, or UnreachableError if there is none."""
@@ -57,5 +57,11 @@ class Connection:
     def _reaching(self) -> Iterator[None]:
         try:
             yield
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise _not_a_url(self.url, error) from error
         except httpx.TransportError as error:
             raise UnreachableError(self.url, error) from error
+
+
+def _not_a_url(url: str, error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"'{url}' is not a URL such as http://127.0.0.1:8000: {error}")

@@ -1,5 +1,6 @@
-"""Local files that a spec names, uploaded."""
+"""Local files that a spec names, uploaded, and a local folder, named in full."""
 
+import os.path
 from pathlib import Path
 
 from regraft.client.connection import Connection
@@ -13,23 +14,45 @@ FIELDS = ("data", "test", "validation")
 def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
     """The spec with references in place of its local files, each of which is sent once.
 
-    Raises DataError before anything is sent if one of them is missing.
+    Raises DataError before anything is sent if one of them is missing or cannot be read.
     """
     given = {field: getattr(spec, field) for field in FIELDS}
     local = {name for name in given.values() if name and not name.startswith(PREFIX)}
-    for name in sorted(local):
-        _check_file(name)
-    references = {name: _upload(Path(name).expanduser(), connection) for name in sorted(local)}
+    paths = {name: _checked(name) for name in sorted(local)}
+    references = {name: _upload(path, connection) for name, path in paths.items()}
     return spec.model_copy(
         update={field: references.get(name, name) for field, name in given.items()}
     )
 
 
-def _check_file(name: str) -> None:
-    path = Path(name).expanduser()
-    if not path.is_file():
+def with_located_source(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
+    """The spec with the full path of a source that is a folder here.
+
+    The server, which runs in another directory, opens it there; a catalogue name goes first.
+    """
+    folder = os.path.expanduser(spec.source)
+    if not os.path.isdir(folder) or _is_known_source(spec.source, connection):
+        return spec
+    return spec.model_copy(update={"source": str(Path(folder).resolve())})
+
+
+def _is_known_source(name: str, connection: Connection) -> bool:
+    return any(item["name"] == name for item in connection.ask("GET", "/v1/sources")["items"])
+
+
+def _checked(name: str) -> Path:
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            path.open("rb").close()
+            return path
         reason = "is a directory, not a file" if path.is_dir() else "does not exist"
-        raise DataError(name, [Problem("missing-file", f"{path} {reason}")])
+    except RuntimeError as error:  # the home of an unknown user
+        raise DataError(name, [Problem("missing-file", f"no such path: {error}")]) from error
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror or error}"
+        raise DataError(name, [Problem("unreadable-file", reason)]) from error
+    raise DataError(name, [Problem("missing-file", f"{path} {reason}")])
 
 
 def _upload(path: Path, connection: Connection) -> str:

@@ -16,7 +16,7 @@ from regraft.data.reading import read_table
 from regraft.data.split import split, subset
 from regraft.data.table import Table
 from regraft.domain import AdaptationSpec, DataSet, Examples
-from regraft.errors import DataError, Problem
+from regraft.errors import DataError, Problem, RegraftError
 from regraft.settings import Settings
 
 Files = Mapping[str, Examples]
@@ -35,7 +35,7 @@ def load_dataset(
     parts, whatever the order of the rows. Raises DataError with every problem found in a file.
     """
     tables = {
-        role: read_table(reference, resolve(reference), settings)
+        role: read_table(reference, _local(reference, resolve), settings)
         for role, reference in _references(spec).items()
     }
     roles = choose_columns(tables["data"], task.columns, spec)
@@ -52,6 +52,16 @@ def load_dataset(
     }
     notes = [*_notes(roles, files, labels), *notes]
     return DataSet(**parts, labels=labels, fingerprint=fingerprint(facts), notes=tuple(notes))
+
+
+def _local(reference: str, resolve: Callable[[str], Path]) -> Path:
+    """The path of a reference; one that cannot be a path, such as ~nobody/x, is a missing file."""
+    try:
+        return resolve(reference)
+    except RegraftError:
+        raise
+    except (RuntimeError, OSError, ValueError) as error:
+        raise DataError(reference, [Problem("missing-file", f"no such path: {error}")]) from error
 
 
 def _references(spec: AdaptationSpec) -> dict[str, str]:

@@ -21,16 +21,24 @@ READERS: dict[str, Callable[[str, Path], Table]] = {
 def read_table(source: str, path: Path, settings: Settings) -> Table:
     """The table in the file at `path`, its format told by the suffix.
 
-    `source` names the file in errors. Raises DataError: missing-file, too-large,
+    `source` names the file in errors. Raises DataError: missing-file, unreadable-file, too-large,
     unsupported-format, too-many-rows, and what the format's reader raises.
     """
-    _check_file(source, path, settings.max_upload)
+    try:
+        _check_file(source, path, settings.max_upload)
+        table = _reader(source, path)(source, path)
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror or error}"
+        raise DataError(source, [Problem("unreadable-file", reason)]) from error
+    check_shape(table, settings.max_rows)
+    return table
+
+
+def _reader(source: str, path: Path) -> Callable[[str, Path], Table]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(source, [Problem("unsupported-format", _unsupported(path))])
-    table = reader(source, path)
-    check_shape(table, settings.max_rows)
-    return table
+    return reader
 
 
 def _check_file(source: str, path: Path, max_size: int) -> None:

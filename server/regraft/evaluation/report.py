@@ -40,6 +40,13 @@ def _predict(estimator: Any, rows: Examples) -> Array:
     return np.asarray(estimator.predict_proba(list(rows.inputs)))
 
 
+def _units(rows: Examples) -> list[str] | None:
+    """What the bootstrap draws: groups; a row without one is a unit of its own."""
+    if rows.groups is None:
+        return None
+    return [f"g:{group}" if group else f"r:{i}" for i, group in enumerate(rows.groups)]
+
+
 def build_report(
     task: Task, data: DataSet, ours: Judged, baselines: dict[str, Judged], seed: int
 ) -> JSON:
@@ -49,6 +56,7 @@ def build_report(
         task.scores(ours.outputs, targets),
         task.scores(baselines["simple"].outputs, targets),
         seed,
+        _units(data.test),
     )
     return {
         "primary": task.primary,

@@ -1,4 +1,4 @@
-"""Whether a port is free, and who holds it."""
+"""Which port is free, whether one is, and who holds it."""
 
 import errno
 import os
@@ -14,7 +14,16 @@ def require_free_port(host: str, port: int) -> None:
 
     Port 0 is always free: the system chooses.
     """
-    family, kind, protocol, _, address = _address(host, port)
+    _listen(host, port)
+
+
+def free_port(host: str) -> int:
+    """A port on which `host` can be listened on now. Raises InvalidInputError if there is none."""
+    return _listen(host, 0)
+
+
+def _listen(host: str, port: int) -> int:
+    family, kind, protocol, _, address = resolve_address(host, port)
     with socket.socket(family, kind, protocol) as listener:
         # As servers do: a connection that is merely winding down holds nothing.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -22,9 +31,12 @@ def require_free_port(host: str, port: int) -> None:
             listener.bind(address)
         except OSError as error:
             raise InvalidInputError(_refusal(host, port, error)) from error
+        return int(listener.getsockname()[1])
 
 
-def _address(host: str, port: int) -> tuple[int, int, int, str, tuple[object, ...]]:
+def resolve_address(host: str, port: int) -> tuple[int, int, int, str, tuple[object, ...]]:
+    """What `socket.getaddrinfo` says of an address to listen on: family, kind, protocol, canonical
+    name, address. Raises InvalidInputError for an unknown host."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:

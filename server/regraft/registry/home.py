@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from regraft.errors import ConflictError
+from regraft.errors import ConflictError, InvalidInputError
 from regraft.registry.blobs import BlobStore
 
 TRIES, PAUSE = 10, 0.05
@@ -52,7 +52,13 @@ class Home:
         return self.root / "server.json"
 
     def create(self) -> "Home":
-        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise InvalidInputError(f"The home {self.root} is a file, not a directory.") from error
+        except OSError as error:
+            reason = error.strerror or error
+            raise InvalidInputError(f"The home {self.root} cannot be made: {reason}.") from error
         return self
 
     def server_url(self) -> str | None:

@@ -56,14 +56,21 @@ class ModelRegistry:
         table.write(self.tables)
         return self.endpoint(name)
 
-    def roll_back(self, name: str) -> Endpoint:
-        """Point the endpoint at the version that it served before."""
+    def roll_back(self, name: str, expected: int | None = None) -> Endpoint:
+        """Point the endpoint at the version that it served before.
+
+        An endpoint that does not serve the version `expected` stays as it is, so that a request
+        may be repeated: its own first try, or somebody else, has moved it already.
+        """
         with self.engine.begin() as connection:
             row = _endpoint_row(connection, name)
-            if row.previous is None:
+            moves = expected in (None, row.version)
+            if moves and row.previous is None:
                 raise ConflictError(f"The endpoint '{name}' has no earlier version to go back to.")
-            table = _move(connection, name, row.previous, "rollback")
-        table.write(self.tables)
+            if moves:
+                _move(connection, name, row.previous, "rollback")
+        # The first try may have been ended between its transaction and its file.
+        self.synchronise()
         return self.endpoint(name)
 
     def synchronise(self) -> int:
@@ -150,14 +157,9 @@ def _endpoint_row(connection: Connection, name: str) -> "Row[Any]":
 
 
 def _endpoint(row: "Row[Any]") -> Endpoint:
-    return Endpoint(row.name, row.version, row.previous, row.revision, _aware(row.changed))
+    return Endpoint(row.name, row.version, row.previous, row.revision, schema.aware(row.changed))
 
 
 def _version(row: "Row[Any]") -> ModelVersion:
     manifest = Blob(row.manifest, row.manifest_size)
-    return ModelVersion(row.name, row.version, manifest, _aware(row.created), row.summary)
-
-
-def _aware(moment: datetime) -> datetime:
-    """SQLite forgets the zone; all our times are UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return ModelVersion(row.name, row.version, manifest, schema.aware(row.created), row.summary)

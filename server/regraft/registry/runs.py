@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
 from regraft.errors import ConflictError, UnknownNameError
-from regraft.registry.schema import adaptations, events, reader
+from regraft.registry.schema import adaptations, aware, events, reader
 
 OPEN = [str(state) for state in State if not state.final]
 
@@ -137,7 +137,7 @@ class RunRegistry:
         )
         with self.reading.begin() as connection:
             return [
-                Event(row.number, _aware(row.time), row.kind, row.data)
+                Event(row.number, aware(row.time), row.kind, row.data)
                 for row in connection.execute(query)
             ]
 
@@ -156,12 +156,8 @@ def _adaptation(row: "Row[Any]") -> Adaptation:
         id=row.id,
         spec=AdaptationSpec.model_validate(row.spec),
         state=State(row.state),
-        submitted=_aware(row.submitted),
-        finished=row.finished and _aware(row.finished),
+        submitted=aware(row.submitted),
+        finished=row.finished and aware(row.finished),
         reason=row.reason,
         result=row.result,
     )
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,5 +1,6 @@
 """The tables of the database, and how a connection to it behaves."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from regraft.errors import InvalidInputError
 
 metadata = MetaData()
 
@@ -91,7 +95,24 @@ datasets = Table(
 
 
 def connect(url: str) -> Engine:
-    """An engine for this database, with its tables made."""
+    """An engine for this database, with its tables made; InvalidInputError if there is no way."""
+    try:
+        return _connect(url)
+    except DBAPIError as error:
+        raise InvalidInputError(f"The database cannot be used: {error.orig}.") from error
+    except (ArgumentError, ImportError, OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"The database URL is of no use: {error}. One such as sqlite:////folder/regraft.db "
+            "or postgresql://user@host/name is expected."
+        ) from error
+
+
+def aware(moment: datetime) -> datetime:
+    """SQLite forgets the zone; all our times are UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _connect(url: str) -> Engine:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)

@@ -52,7 +52,7 @@ class UploadRegistry:
         """The stored file of `dataset:ID`."""
         identifier = reference.removeprefix(PREFIX)
         query = select(datasets.c.filename).where(datasets.c.id == identifier)
-        with self.engine.begin() as connection:
+        with self.reading.begin() as connection:
             filename = connection.scalar(query)
         suffix = SUFFIX.search((filename or "").lower())
         if suffix is None:

@@ -1,5 +1,6 @@
 """The Open Inference Protocol over HTTP: routes below the mount, and what goes wrong as JSON."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +24,7 @@ log = logging.getLogger("regraft.serving")
 Handler = Callable[[Request], Awaitable[Response]]
 MODEL = "/models/{name}"
 VERSIONED = "/models/{name}/versions/{version}"
+CLIENT_CLOSED = 499
 
 
 def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
@@ -74,25 +76,30 @@ def _timed(inference: Inference, handler: Handler) -> Handler:
     """Count and time a prediction, whatever becomes of it."""
 
     async def answer(request: Request) -> Response:
-        begin = time.perf_counter()
+        begin, status = time.perf_counter(), 500
         request.state.rows, request.state.version = 0, ""
         try:
             response = await handler(request)
+            status = response.status_code
         except RegraftError as error:
             response = error_response(error)
-        name = request.path_params["name"]
-        inference.telemetry.request(
-            RequestRecord(
-                name if name in inference.pool.routes else "unknown",
-                request.state.version,
-                request.state.rows,
-                response.status_code,
-                time.perf_counter() - begin,
-            )
-        )
+            status = response.status_code
+        except (ClientDisconnect, asyncio.CancelledError):
+            status = CLIENT_CLOSED
+            raise
+        finally:
+            _record(inference, request, status, time.perf_counter() - begin)
         return response
 
     return answer
+
+
+def _record(inference: Inference, request: Request, status: int, seconds: float) -> None:
+    name = request.path_params["name"]
+    known = name if name in inference.pool.routes else "unknown"
+    inference.telemetry.request(
+        RequestRecord(known, request.state.version, request.state.rows, status, seconds)
+    )
 
 
 def error_response(error: RegraftError) -> Response:
@@ -116,6 +123,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=CLIENT_CLOSED)
     identifier = secrets.token_hex(4)
     log.error("internal error %s", identifier, exc_info=error)
     return JSONResponse({"error": f"Internal error {identifier}."}, 500)

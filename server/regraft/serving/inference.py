@@ -39,8 +39,9 @@ class Inference:
     async def ready(self, request: Request) -> Response:
         ready = self.pool.ready
         missing = sorted(self.pool.routes.keys() - self.pool.predictors.keys())
-        status = {"live": True, "ready": ready, **({"waiting_for": missing} if missing else {})}
-        return JSONResponse(status, 200 if ready else 503)
+        failed = {name: failure.reason for name, failure in self.pool.failures.items()}
+        status = {"live": True, "ready": ready, "waiting_for": missing, "failed": failed}
+        return JSONResponse({k: v for k, v in status.items() if v != [] and v != {}}, _ok(ready))
 
     async def model(self, request: Request) -> Response:
         predictor = await self._predictor(request)
@@ -115,6 +116,10 @@ class Inference:
         return protocol.decode_content(
             body, request.headers.get("content-encoding"), self.caps.body
         )
+
+
+def _ok(ready: bool) -> int:
+    return 200 if ready else 503
 
 
 class Caps:

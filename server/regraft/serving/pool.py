@@ -86,13 +86,17 @@ class Pool:
         """Refresh for ever, every `seconds` or sooner; an unreadable table is tried again."""
         while True:
             self._hurry.clear()
-            try:
-                await self.refresh()
-            except (OSError, ValueError, KeyError) as error:
-                log.error("cannot read the endpoint table: %s", error)
+            await self.refresh_safely()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._hurry.wait()
+
+    async def refresh_safely(self) -> None:
+        """Refresh; a table that cannot be read or understood changes nothing."""
+        try:
+            await self.refresh()
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.error("cannot read the endpoint table: %s", error)
 
     async def refresh(self) -> None:
         """Read the newest table if it is new, and load what is missing; in a thread, one by one."""

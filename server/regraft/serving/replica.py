@@ -43,7 +43,7 @@ def serving_app(options: ReplicaOptions, telemetry: Telemetry) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Load everything before the first request, then follow the table."""
-        await pool.refresh()
+        await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
         yield
         following.cancel()

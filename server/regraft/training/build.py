@@ -1,12 +1,14 @@
 """From names to the model that a strategy trains."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regraft.contract import Feature, SourceModel, Task, TransferStrategy
 from regraft.errors import UnsupportedError
-from regraft.model import TargetModel
 from regraft.plugins import Plugins
+
+if TYPE_CHECKING:
+    from regraft.model import TargetModel
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,11 @@ class Ingredients:
     strategy: TransferStrategy
     feature: Feature
 
-    def model(self) -> TargetModel:
+    def model(self) -> "TargetModel":
         """The model as the strategy wants to train it; the head starts from the seed."""
         import torch
+
+        from regraft.model import TargetModel
 
         torch.manual_seed(self.strategy.seed)
         backbone = self.source.module(self.feature)

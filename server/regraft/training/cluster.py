@@ -44,10 +44,25 @@ def start(settings: Settings) -> None:
     )
 
 
+def check_workers(workers: int | None, settings: Settings) -> None:
+    """Refuse more workers than this can ever have: the cluster that is connected, or else the
+    machine on which a Ray would be started. A cluster that is yet to be joined is asked later."""
+    if workers is None:
+        return
+    if ray.is_initialized():
+        gpus = ray.cluster_resources().get("GPU", 0) > 0
+        check_fits(workers, gpus if settings.use_gpu is None else settings.use_gpu)
+    elif settings.address is None and not settings.use_gpu:
+        _refuse(workers, "CPU", available_cpus())
+
+
 def check_fits(workers: int, gpu: bool) -> None:
     """Refuse what this cluster can never give."""
     kind = "GPU" if gpu else "CPU"
-    total = ray.cluster_resources().get(kind, 0)
+    _refuse(workers, kind, ray.cluster_resources().get(kind, 0))
+
+
+def _refuse(workers: int, kind: str, total: float) -> None:
     if workers > total:
         raise InvalidInputError(
             f"{workers} workers need {workers} {kind}s, but the cluster has {total:g}. "

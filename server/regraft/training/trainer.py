@@ -21,6 +21,8 @@ from regraft.training.worker import train_worker
 
 MAX_FAILURES = 3
 POLL_SECONDS = 0.2
+CANCEL_SECONDS = 10.0
+"""How long workers have to notice that a run was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,11 @@ def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:
     gpu = gpus > 0 if request.use_gpu is None else request.use_gpu
     workers = request.workers or (gpus if gpu else 1)
     check_fits(workers, gpu)
-    cpus = max(1, int(total.get("CPU", 1)) // workers) if not gpu else 1
-    free = ray.available_resources().get("GPU" if gpu else "CPU", 0)
+    kind = "GPU" if gpu else "CPU"
+    free = ray.available_resources().get(kind, 0)
     if free < workers:
-        watcher.report("waiting", {"needs": workers, "free": free, "of": "GPU" if gpu else "CPU"})
-        cpus = 1
+        watcher.report("waiting", {"needs": workers, "free": free, "of": kind})
+    cpus = 1 if gpu else max(1, int(free) // workers)
     return ScalingConfig(
         num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": cpus, **_gpu(gpu)}
     )
@@ -118,16 +120,20 @@ def _watch(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
             ended.set()
 
     threading.Thread(target=fit, name="ray-train", daemon=True).start()
-    cancelled = False
+    asked: float | None = None
     while not ended.is_set():
         # Not Thread.join: interrupted, Python 3.11's takes the thread for dead.
         try:
             ended.wait(POLL_SECONDS)
-            cancelled = cancelled or watcher.cancelled()
-            _collect(mailbox, cancelled, watcher)
+            if asked is None and watcher.cancelled():
+                asked = time.monotonic()
+            _collect(mailbox, asked is not None, watcher)
         except KeyboardInterrupt:
-            cancelled = True
-    _collect(mailbox, cancelled, watcher)
+            asked = asked or time.monotonic()
+        if asked is not None and time.monotonic() - asked > CANCEL_SECONDS:
+            # Workers that wait for processors, or hang, read no mailbox.
+            raise CancelledRunError("The adaptation was cancelled.")
+    _collect(mailbox, asked is not None, watcher)
     if failure:
         raise RunFailedError(_reason(failure[0])) from failure[0]
 

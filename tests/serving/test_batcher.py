@@ -1,0 +1,190 @@
+"""Dynamic batching, with a worker thread that waits until it is told to go on."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regraft.errors import OverloadedError, TooLargeError
+from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.telemetry import BatchRecord, Silent
+
+
+class Gate:
+    """A backbone that notes its batches and computes only while the gate is open."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.open = threading.Event()
+        self.open.set()
+
+    def features(self, batch: dict[str, Any]) -> Any:
+        self.batches.append(list(batch["rows"]))
+        assert self.open.wait(10)
+        if "poison" in batch["rows"]:
+            raise ValueError("this row breaks the model")
+        return np.array([[len(row)] for row in batch["rows"]], dtype=np.float32)
+
+
+def predictor(gate: Gate, name: str = "one", group: str = "g", largest: int = 10**9) -> Any:
+    task = SimpleNamespace(
+        size=len,
+        largest_batch=largest,
+        encode=lambda rows: {"rows": rows},
+        decode=lambda outputs: {"length": outputs[:, 0]},
+    )
+    return SimpleNamespace(name=name, group=group, task=task, backbone=gate, head=lambda f: f)
+
+
+class Recorder(Silent):
+    def __init__(self) -> None:
+        self.records: list[BatchRecord] = []
+
+    def batch(self, record: BatchRecord) -> None:
+        self.records.append(record)
+
+
+def run(scenario: Callable[[Batcher], Awaitable[Any]], **limits: int) -> Any:
+    async def main() -> Any:
+        with ThreadPoolExecutor(1) as worker:
+            return await scenario(Batcher(worker, Limits(**limits), Recorder()))
+
+    return asyncio.run(main())
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0.002)
+
+
+def test_an_idle_batcher_runs_at_once() -> None:
+    gate = Gate()
+    answer = run(lambda batcher: batcher.predict(predictor(gate), ["abc"]))
+    assert answer["length"].tolist() == [3]
+    assert gate.batches == [["abc"]]
+
+
+def test_a_busy_batcher_collects_and_answers_each_its_own() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> list[Any]:
+        gate.open.clear()
+        tasks = [asyncio.create_task(batcher.predict(predictor(gate), ["a" * n])) for n in (1, 2)]
+        await settle()
+        tasks += [asyncio.create_task(batcher.predict(predictor(gate), ["a" * n])) for n in (3, 4)]
+        await settle()
+        gate.open.set()
+        return [answer["length"].tolist() for answer in await asyncio.gather(*tasks)]
+
+    assert run(scenario) == [[1], [2], [3], [4]]
+    assert [len(batch) for batch in gate.batches] == [1, 3]
+
+
+def test_a_request_of_many_rows_comes_back_in_order() -> None:
+    gate = Gate()
+    rows = ["x" * n for n in range(1, 41)]
+    answer = run(lambda batcher: batcher.predict(predictor(gate), rows), batch_rows=16)
+    assert answer["length"].tolist() == list(range(1, 41))
+    assert max(len(batch) for batch in gate.batches) <= 16
+
+
+def test_rows_of_different_groups_are_not_mixed() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        names = ["a", "b", "a", "b"]
+        jobs = [batcher.predict(predictor(gate, group=g), [g]) for g in names]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        await settle()
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+    assert all(len(set(batch)) == 1 for batch in gate.batches)
+
+
+def test_a_batch_is_bounded_by_its_padded_size() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        of = predictor(gate, largest=25)
+        tasks = [asyncio.create_task(batcher.predict(of, ["x" * 10])) for _ in range(5)]
+        await settle()
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+    assert [len(batch) for batch in gate.batches] == [1, 2, 2]
+
+
+def test_a_poison_request_fails_alone() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> list[Any]:
+        gate.open.clear()
+        texts = ["first", "good", "poison", "fine"]
+        jobs = [asyncio.create_task(batcher.predict(predictor(gate), [t])) for t in texts]
+        await settle()
+        gate.open.set()
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    answers = run(scenario)
+    assert [isinstance(answer, ValueError) for answer in answers] == [False, False, True, False]
+
+
+def test_clients_that_leave_are_dropped_before_they_are_computed_and_others_served() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> Any:
+        gate.open.clear()
+        of = predictor(gate)
+        tasks = [asyncio.create_task(batcher.predict(of, [f"row {n}"])) for n in range(50)]
+        await settle()
+        for task in tasks:
+            task.cancel()
+        await settle()
+        gate.open.set()
+        return await batcher.predict(of, ["after"])
+
+    assert run(scenario)["length"].tolist() == [5]
+    assert gate.batches == [["row 0"], ["after"]]
+
+
+def test_a_full_queue_is_told_with_when_to_come_back() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        of = predictor(gate)
+        tasks = [asyncio.create_task(batcher.predict(of, ["x"])) for _ in range(5)]
+        await settle()
+        with pytest.raises(OverloadedError) as refused:
+            await batcher.predict(of, ["x"])
+        assert refused.value.retry_after >= 1
+        gate.open.set()
+        await asyncio.gather(*tasks)
+        assert (await batcher.predict(of, ["xx"]))["length"].tolist() == [2]
+
+    run(scenario, queued_rows=4)
+
+
+def test_a_request_that_never_fits_is_too_large() -> None:
+    with pytest.raises(TooLargeError, match="at most 4"):
+        run(lambda batcher: batcher.predict(predictor(Gate()), ["x"] * 5), queued_rows=4)
+
+
+def test_every_batch_is_recorded_with_its_rows_and_waits() -> None:
+    async def scenario(batcher: Batcher) -> list[BatchRecord]:
+        await batcher.predict(predictor(Gate(), name="tweets"), ["x", "y"])
+        return batcher.telemetry.records  # type: ignore[attr-defined]
+
+    (record,) = run(scenario)
+    assert (record.names, record.rows, len(record.queued)) == (("tweets",), 2, 1)
+    assert record.seconds > 0

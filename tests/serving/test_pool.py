@@ -1,0 +1,117 @@
+"""The endpoints of a replica follow the table."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from regraft.errors import NotReadyError, UnknownNameError
+from regraft.registry.endpoint_table import EndpointTable, Route
+from regraft.serving.pool import Pool
+
+
+class Opening(Pool):
+    """A pool whose versions are made up; those in `broken` cannot be opened."""
+
+    broken: frozenset[str] = frozenset()
+
+    def _open(self, route: Route) -> Any:
+        if route.manifest in self.broken:
+            raise ValueError("damaged")
+        return SimpleNamespace(name=route.name, version=route.version)
+
+
+def pool(directory: Path) -> Opening:
+    return Opening(directory, SimpleNamespace())  # type: ignore[arg-type]
+
+
+def write(directory: Path, revision: int, *routes: tuple[str, int, str]) -> None:
+    EndpointTable(revision, tuple(Route(*route) for route in routes)).write(directory)
+
+
+def test_an_empty_home_is_ready_and_knows_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        assert not served.ready
+        await served.refresh()
+        assert served.ready
+        with pytest.raises(UnknownNameError):
+            served.find("tweets")
+
+    asyncio.run(scenario())
+
+
+def test_a_new_version_takes_the_place_of_the_old_and_a_removed_name_goes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        write(tmp_path, 1, ("a", 1, "m1"), ("b", 1, "m1"))
+        await served.refresh()
+        write(tmp_path, 2, ("a", 2, "m2"))
+        await served.refresh()
+        assert served.find("a").version == 2
+        assert "b" not in served.predictors
+
+    asyncio.run(scenario())
+
+
+def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        served.broken = frozenset({"bad"})
+        write(tmp_path, 1, ("a", 1, "good"))
+        await served.refresh()
+        write(tmp_path, 2, ("a", 2, "bad"), ("b", 1, "bad"))
+        await served.refresh()
+        assert served.find("a").version == 1
+        assert not served.ready
+        assert set(served.failures) == {"a", "b"}
+        with pytest.raises(NotReadyError, match="could not be loaded"):
+            served.find("b")
+
+    asyncio.run(scenario())
+
+
+def test_a_table_that_cannot_be_understood_changes_nothing_and_stops_nobody(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        write(tmp_path, 1, ("a", 1, "m1"))
+        await served.refresh_safely()
+        for revision, text in ((2, "{"), (3, '{"revision": 3, "endpoints": [{"new": 1}]}')):
+            (tmp_path / f"{revision:012d}.json").write_text(text)
+            await served.refresh_safely()
+        assert served.find("a").version == 1
+        write(tmp_path, 4, ("a", 2, "m2"))
+        await served.refresh_safely()
+        assert served.find("a").version == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_name_published_a_moment_ago_is_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        served = pool(tmp_path)
+        following = asyncio.create_task(served.follow(60))
+        await asyncio.sleep(0.05)
+        write(tmp_path, 1, ("new", 3, "m1"))
+        found = await served.waited_for("new")
+        following.cancel()
+        return int(found.version)
+
+    assert asyncio.run(scenario()) == 3
+
+
+def test_an_unknown_name_is_not_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        write(tmp_path, 1, ("a", 1, "m1"))
+        await served.refresh()
+        with pytest.raises(UnknownNameError):
+            await asyncio.wait_for(served.waited_for("nope"), 1)
+        with pytest.raises(UnknownNameError, match="version of 'a'"):
+            await served.waited_for("a", "7")
+
+    asyncio.run(scenario())
