@@ -1,6 +1,7 @@
 """A server starts, stops and starts again, whatever was left behind."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 from benchmarks.server import REGRAFT, environment
+from regraft.reconcile.environment import INSTANCE, Instance
+from regraft.reconcile.haproxy_launcher import real_binary
 from regraft.registry.home import Home
 from tests.server.conftest import Server, copy_home
 from tests.server.processes import instance_processes, wait_until
@@ -69,16 +72,30 @@ def test_stops_within_15_seconds_leaves_nothing_and_survives_a_kill(start: Any, 
     process.kill()
     process.wait()
     wait_until(lambda: not _predicts(url), 30, "the killed server's replicas to be gone")
-    assert _left_haproxy(home), "an HAProxy outlives its server"
-    process, url = start()
+    with _haproxy_left_behind(home, url):
+        process, url = start()
     assert _predicts(url)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     assert instance_processes(home.root) == []
 
 
-def _left_haproxy(home: Home) -> bool:
-    return any("haproxy" in process.name() for process in instance_processes(home.root))
+@contextlib.contextmanager
+def _haproxy_left_behind(home: Home, url: str) -> Iterator[None]:
+    """The HAProxy that the kill left on the port; a like one where it has ended with its server."""
+    if any("haproxy" in process.name() for process in instance_processes(home.root)):
+        yield
+        return
+    configuration = home.root / "left.cfg"
+    address = url.removeprefix("http://")
+    modes = "mode http\n  timeout client 9s\n  timeout connect 9s\n  timeout server 9s"
+    configuration.write_text(f"frontend f\n  {modes}\n  bind {address}\n")
+    env = {**os.environ, INSTANCE: Instance(home.root, home.root, 0).id}
+    left = subprocess.Popen([str(real_binary()), "-db", "-f", str(configuration)], env=env)
+    time.sleep(1)
+    assert left.poll() is None, "it holds the port"
+    yield
+    assert left.wait(5) != 0, "the new server ended it"
 
 
 def test_a_second_server_on_one_home_is_refused(published: Home, server: Server) -> None:
