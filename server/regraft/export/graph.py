@@ -45,10 +45,12 @@ def export_head(module: "torch.nn.Module", feature: Feature) -> bytes:
         "map": ("batch", feature.size, "height", "width"),
     }
     spec = TensorSpec("features", "FP32", shapes[feature.form])
-    return _export(_Named(module), {spec.name: _example(spec)}, {spec.name: _axes(spec)}, "outputs")
+    return _export(
+        _with_named_input(module), {spec.name: _example(spec)}, {spec.name: _axes(spec)}, "outputs"
+    )
 
 
-def _Named(module: "torch.nn.Module") -> "torch.nn.Module":
+def _with_named_input(module: "torch.nn.Module") -> "torch.nn.Module":
     """The module behind an argument called `features`, which becomes the graph's input."""
     import torch
 
