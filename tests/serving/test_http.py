@@ -89,6 +89,14 @@ def test_infer_answers_a_versioned_path_too(http: TestClient) -> None:
         assert answer["outputs"][0]["data"] == [1, 2]
 
 
+def test_a_tensor_of_another_name_is_told_beside_the_expected_one(http: TestClient) -> None:
+    tensor = {"name": "txt", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    answer = http.post("/models/m/infer", json={"inputs": [tensor]})
+    assert answer.status_code == 400
+    assert "text" in answer.json()["error"]
+    assert "txt" in answer.json()["error"]
+
+
 def test_a_column_of_texts_is_taken_as_texts(http: TestClient) -> None:
     tensor = {"name": "text", "shape": [2, 1], "datatype": "BYTES", "data": ["a", "bb"]}
     assert http.post("/models/m/infer", json={"inputs": [tensor]}).status_code == 200

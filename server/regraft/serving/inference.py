@@ -13,7 +13,7 @@ from regraft.serving.batcher import Batcher
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import Telemetry
-from regraft.serving.tensors import BadRequestError, datatype_of
+from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 
 EXTENSIONS = ["binary_tensor_data"]
 
@@ -134,7 +134,8 @@ def check_tensors(expected: Sequence[TensorSpec], given: Arrays) -> None:
     """The request must carry exactly the tensors of the task, with one row at least."""
     names = [spec.name for spec in expected]
     if sorted(given) != sorted(names):
-        raise BadRequestError(f"The inputs must be {', '.join(names)}.")
+        wanted, found = (", ".join(map(quoted, some)) for some in (names, given))
+        raise BadRequestError(f"Expected input tensors: {wanted}. The request has: {found}.")
     for spec in expected:
         _check_tensor(spec, given[spec.name])
 
