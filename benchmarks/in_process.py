@@ -1,7 +1,7 @@
 """The limit: tokenise, run and softmax in one process, on the blobs that are served.
 
-Run as a process of its own: `python -m benchmarks.in_process HOME NAME SECONDS`, with the texts,
-one a line, on standard input. Prints one JSON document.
+Run as a process of its own: `python -m benchmarks.in_process rate|latency HOME NAME SECONDS`, with
+the texts, one a line, on standard input. Prints one JSON document.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import EndpointTable, revisions
 from regraft.registry.home import Home
 from regraft.serving.predictor import Opener, Predictor
-from regraft.serving.sessions import available_cpus
+from regraft.serving.sessions import Runtime, available_cpus
 
 BATCH = 16
 
@@ -25,8 +25,9 @@ def open_predictors(root: Path, name: str, count: int) -> list[Predictor]:
     home = Home(root)
     table = EndpointTable.read(home.tables, revisions(home.tables)[-1])
     route = next(route for route in table.routes if route.name == name)
-    threads, plugins = max(1, available_cpus() // count), Plugins.load(["text"])
-    return [Opener(home.blobs, plugins, threads).open(route) for _ in range(count)]
+    runtime = Runtime(max(1, available_cpus() // count), optimised=home.optimised)
+    plugins = Plugins.load(["text"])
+    return [Opener(home.blobs, plugins, runtime).open(route) for _ in range(count)]
 
 
 def rate(predictors: list[Predictor], texts: list[str], seconds: float) -> float:
@@ -59,17 +60,20 @@ def latency(predictor: Predictor, texts: list[str], seconds: float) -> float:
     return sorted(times)[len(times) // 2]
 
 
+def rates(root: Path, name: str, texts: list[str], seconds: float) -> dict[str, float]:
+    """By the number of sessions."""
+    return {str(n): rate(open_predictors(root, name, n), texts, seconds) for n in (1, 2)}
+
+
 def main() -> None:
-    root, name, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    what, root, name, seconds = sys.argv[1], Path(sys.argv[2]), sys.argv[3], float(sys.argv[4])
     texts = [line.strip() for line in sys.stdin if line.strip()]
-    one, two = open_predictors(root, name, 1), open_predictors(root, name, 2)
-    rates = {"1": rate(one, texts, seconds), "2": rate(two, texts, seconds)}
-    document = {
-        "rate": max(rates.values()),
-        "rates": rates,
-        "p50_ms": 1000 * latency(two[0], texts, seconds / 2),
-    }
-    print(json.dumps(document))
+    if what == "rate":
+        print(json.dumps(rates(root, name, texts, seconds)))
+    else:
+        predictor = open_predictors(root, name, 2)[0]
+        latency(predictor, texts, seconds / 4)
+        print(json.dumps({"p50_ms": 1000 * latency(predictor, texts, seconds)}))
 
 
 if __name__ == "__main__":

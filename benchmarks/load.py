@@ -4,60 +4,62 @@ Run as a process of its own: `python -m benchmarks.load HOST PORT PATH CONNECTIO
 the JSON bodies to send, one a line, on standard input. Prints one JSON document.
 """
 
-import asyncio
 import itertools
 import json
+import selectors
+import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Measured:
-    """Latencies in seconds of the answers that came within the counted time."""
+    """Latencies in seconds of the answers to what was sent from `begin` on."""
 
+    begin: float
     latencies: list[float] = field(default_factory=list)
     failures: int = 0
 
+    def add(self, sent: float, answered: bool) -> None:
+        if sent >= self.begin:
+            self.latencies.append(time.perf_counter() - sent)
+            self.failures += not answered
 
-class Connection(asyncio.Protocol):
-    """Sends the next request as soon as an answer is complete; a raw protocol, since the client
-    shares the processors with what it measures. A server that closes the connection after an
-    answer, as HAProxy does when it reloads, is connected to anew."""
 
-    def __init__(self, drive: "Drive") -> None:
-        self.drive = drive
+class Connection:
+    """Sends the next request as soon as an answer is complete. Plain sockets: the client shares the
+    processors with what it measures, and its own time counts."""
+
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes]) -> None:
+        self.requests = requests
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.sent = 0.0
-        self.waiting = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self._send()
+    def send(self) -> None:
+        self.sent = time.perf_counter()
+        self.socket.sendall(next(self.requests))
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.drive.over:
-            self.drive.measured.failures += self.waiting
-            self.drive.connect()
-
-    def _send(self) -> None:
-        self.sent, self.waiting = time.perf_counter(), True
-        self.transport.write(next(self.drive.requests))
-
-    def data_received(self, data: bytes) -> None:
+    def receive(self, measured: Measured) -> bool:
+        """Read what is there and go on; False once the server has closed or will close, as HAProxy
+        does when it reloads."""
+        data = self.socket.recv(65536)
         self.buffer += data
         head, separator, body = self.buffer.partition(b"\r\n\r\n")
+        if not data:
+            measured.add(self.sent, answered=False)
+            return False
         if not separator or len(body) < _length(head):
-            return
-        self.buffer, self.waiting = b"", False
-        if self.sent >= self.drive.begin:
-            self.drive.measured.latencies.append(time.perf_counter() - self.sent)
-            self.drive.measured.failures += not head.startswith(b"HTTP/1.1 200")
+            return True
+        measured.add(self.sent, head.startswith(b"HTTP/1.1 200"))
+        self.buffer = b""
         if b"\r\nconnection: close" in head.lower():
-            self.transport.close()
-        else:
-            self._send()
+            return False
+        self.send()
+        return True
 
 
 def _length(head: bytes) -> int:
@@ -67,7 +69,7 @@ def _length(head: bytes) -> int:
     return 0
 
 
-def _request(host: str, path: str, body: bytes) -> bytes:
+def request(host: str, path: str, body: bytes) -> bytes:
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -76,37 +78,36 @@ def _request(host: str, path: str, body: bytes) -> bytes:
 
 
 class Drive:
-    """One load: who is asked, with what, and what came of it."""
+    """One load: who is asked, with what."""
 
-    def __init__(self, host: str, port: int, requests: list[bytes]) -> None:
-        self.host = host
-        self.port = port
+    def __init__(self, address: tuple[str, int], requests: list[bytes]) -> None:
+        self.address = address
         self.requests = itertools.cycle(requests)
-        self.measured = Measured()
-        self.begin = 0.0
-        self.over = False
-        self.tasks: set[asyncio.Task[object]] = set()
+        self.selector = selectors.DefaultSelector()
 
     def connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        made = loop.create_connection(lambda: Connection(self), self.host, self.port)
-        self.tasks.add(loop.create_task(made))
+        connection = Connection(self.address, self.requests)
+        self.selector.register(connection.socket, selectors.EVENT_READ, connection)
+        connection.send()
 
-    async def run(self, connections: int, seconds: float) -> Measured:
+    def run(self, connections: int, seconds: float) -> Measured:
         """Load for `seconds`, after a warm-up of a quarter of that."""
-        self.begin = time.perf_counter() + seconds / 4
+        measured = Measured(time.perf_counter() + seconds / 4)
         for _ in range(connections):
             self.connect()
-        await asyncio.sleep(seconds * 5 / 4)
-        self.over = True
-        return self.measured
+        while time.perf_counter() < measured.begin + seconds:
+            for key, _ in self.selector.select(1):
+                if not key.data.receive(measured):
+                    self.selector.unregister(key.data.socket)
+                    key.data.socket.close()
+                    self.connect()
+        return measured
 
 
 def main() -> None:
     host, port, path, connections, seconds = sys.argv[1:]
-    bodies = [_request(host, path, line.strip()) for line in sys.stdin.buffer if line.strip()]
-    drive = Drive(host, int(port), bodies)
-    measured = asyncio.run(drive.run(int(connections), float(seconds)))
+    requests = [request(host, path, line.strip()) for line in sys.stdin.buffer if line.strip()]
+    measured = Drive((host, int(port)), requests).run(int(connections), float(seconds))
     ordered = sorted(measured.latencies)
     print(
         json.dumps(

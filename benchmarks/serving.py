@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,9 @@ WORDS = ("happy", "sad", "great", "awful", "nice", "rough", "calm", "wild", "goo
 TEXTS = [f"what a {a} day and {b} night this has been" for a in WORDS for b in WORDS if a != b]
 
 
+WINDOW = 1.0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8)
@@ -33,7 +37,12 @@ def main() -> None:
         home = given.home or Path(folder) / "home"
         publish(home)
         for number in range(given.rounds):
-            report(number + 1, in_process(home, given.seconds), over_http(home, given.seconds))
+            rates = in_process("rate", home, given.seconds)
+            with served(home) as url:
+                print(f"round {number + 1}")
+                report_latency(home, url, given.seconds)
+                report_rate(rates, http(url, 32, given.seconds))
+                report_replicas()
 
 
 def publish(home: Path) -> None:
@@ -46,24 +55,19 @@ def publish(home: Path) -> None:
     subprocess.run([*command, "--limit-rows", "400"], env=environment(home, ray), check=True)
 
 
-def in_process(home: Path, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.in_process", str(home), NAME, str(seconds)]
+def in_process(what: str, home: Path, seconds: float) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.in_process", what, str(home), NAME, str(seconds)]
     return _json(command, "\n".join(TEXTS))
 
 
-def over_http(home: Path, seconds: float) -> dict[str, Any]:
-    """The same texts through HAProxy, from another process, at 1 and 32 connections."""
+def http(url: str, connections: int, seconds: float) -> dict[str, Any]:
+    """The same texts through HAProxy, from another process."""
     inputs = [{"name": "text", "datatype": "BYTES", "shape": [1]}]
     bodies = [json.dumps({"inputs": [{**inputs[0], "data": [text]}]}) for text in TEXTS]
-    with served(home) as url:
-        address = urlsplit(url)
-        command = [sys.executable, "-m", "benchmarks.load", str(address.hostname)]
-        command += [str(address.port), f"/v2/models/{NAME}/infer"]
-        results: dict[str, Any] = {
-            connections: _json([*command, connections, str(seconds)], "\n".join(bodies))
-            for connections in ("1", "32")
-        }
-        return {**results, "replicas": replicas()}
+    address = urlsplit(url)
+    command = [sys.executable, "-m", "benchmarks.load", str(address.hostname), str(address.port)]
+    command += [f"/v2/models/{NAME}/infer", str(connections), str(seconds)]
+    return _json(command, "\n".join(bodies))
 
 
 def replicas() -> list[dict[str, Any]]:
@@ -83,18 +87,38 @@ def _json(command: list[str], stdin: str) -> dict[str, Any]:
     return parsed
 
 
-def report(number: int, limit: dict[str, Any], http: dict[str, Any]) -> None:
-    one, many = http["1"], http["32"]
-    print(f"round {number}")
-    print(f"  in process, batch 16: {limit['rate']:.0f} texts/s (sessions: {limit['rates']})")
-    print(f"  in process, 1 text:   p50 {limit['p50_ms']:.2f} ms")
+def report_latency(home: Path, url: str, seconds: float) -> None:
+    """Short windows in turn: the speed of a shared machine changes from one second to the next."""
+    pairs = [
+        (in_process("latency", home, WINDOW)["p50_ms"], http(url, 1, WINDOW))
+        for _ in range(max(1, round(seconds / WINDOW)))
+    ]
+    limit = median(p50 for p50, _ in pairs)
+    more = [one["p50_ms"] - p50 for p50, one in pairs]
+    print(f"  1 text, in process:   p50 {limit:.2f} ms")
     print(
-        f"  HTTP, 1 connection:   p50 {one['p50_ms']:.2f} ms, p99 {one['p99_ms']:.2f} ms, ", end=""
+        f"  1 connection, HTTP:   p50 {median(one['p50_ms'] for _, one in pairs):.2f} ms, ", end=""
     )
-    print(f"{one['p50_ms'] - limit['p50_ms']:+.2f} ms; {one['failures']} failed")
-    print(f"  HTTP, 32 connections: {many['rate']:.0f} requests/s, p50 {many['p50_ms']:.1f} ms, ")
-    print(f"    {many['rate'] / limit['rate']:.2f} of the limit; {many['failures']} failed")
-    for replica in http["replicas"]:
+    print(f"p99 {median(one['p99_ms'] for _, one in pairs):.2f} ms, ", end="")
+    print(f"{sum(one['failures'] for _, one in pairs)} failed")
+    print(
+        f"    {median(more):+.2f} ms ({min(more):+.2f} to {max(more):+.2f} in {len(more)} windows)"
+    )
+
+
+def report_rate(rates: dict[str, float], many: dict[str, Any]) -> None:
+    limit = max(rates.values())
+    print(f"  batch 16, in process: {limit:.0f} texts/s (sessions: {rates})")
+    print(
+        f"  32 connections, HTTP: {many['rate']:.0f} requests/s, p50 {many['p50_ms']:.1f} ms, ",
+        end="",
+    )
+    print(f"{many['failures']} failed")
+    print(f"    {many['rate'] / limit:.2f} of the limit")
+
+
+def report_replicas() -> None:
+    for replica in replicas():
         print(f"  replica: {replica['uss']:.0f} MiB USS, torch loaded: {replica['torch']}")
 
 

@@ -14,6 +14,7 @@ from regraft.features import BATCH, FeatureCache, compute_features, features_key
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.serving.predictor import Backbone
+from regraft.serving.sessions import Runtime
 
 
 class Lengths:
@@ -71,7 +72,7 @@ def test_batching_does_not_change_real_features(
     source = plugins.open_source(str(tiny_bert))
     task = plugins.task("text-classification")(source.inputs, ("a", "b"))
     blob = frozen_backbone(source, source.features[0], exported).blob
-    backbone = Backbone(exported.blobs.path(blob.sha256), threads=1)
+    backbone = Backbone(exported.blobs.path(blob.sha256), Runtime())
     rows = ["good film " * (n % 7 + 1) for n in range(BATCH + 3)]
     alone = np.concatenate([backbone.features(task.encode([row])) for row in rows])
     np.testing.assert_allclose(compute_features(backbone, task, rows), alone, atol=1e-5)

@@ -16,6 +16,7 @@ from regraft.export.graph import export_backbone, export_head
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.serving.predictor import Backbone, GraphHead, open_head
+from regraft.serving.sessions import Runtime
 
 POOLED = Feature("out", "pooled", 4)
 VALUES = (TensorSpec("values", "FP32", ("batch", "length")),)
@@ -41,7 +42,7 @@ class Moments(nn.Module):
 def test_graph_takes_any_batch_and_length(tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
     path.write_bytes(export_backbone(Moments().train(), VALUES, POOLED))
-    backbone = Backbone(path, threads=1)
+    backbone = Backbone(path, Runtime())
     for shape in ((1, 3), (2, 9), (5, 4)):
         values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         expected = Moments().eval()(torch.from_numpy(values)).numpy()

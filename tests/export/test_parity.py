@@ -14,6 +14,7 @@ from regraft.export.parity import ROWS, check_parity, parity_rows, torch_outputs
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.serving.predictor import Backbone, SoftmaxHead
+from regraft.serving.sessions import Runtime
 from regraft_text.classification import TextClassification
 
 TEXTS = ["good", "bad " * 3, "a fine film", "awful " * 9, "the film was great and lovely"]
@@ -76,7 +77,7 @@ def test_real_graph_passes_and_a_wrong_head_does_not(
     feature = source.features[0]
     task = TextClassification(source.inputs, ("a", "b"))
     blob = frozen_backbone(source, feature, exported).blob
-    backbone = Backbone(exported.blobs.path(blob.sha256), threads=1)
+    backbone = Backbone(exported.blobs.path(blob.sha256), Runtime())
     weight = np.random.default_rng(0).normal(size=(2, feature.size)).astype(np.float32)
     head, wrong = (LinearHead(w, np.zeros(2, np.float32)) for w in (weight, weight * 1.1))
     module = source.module(feature)

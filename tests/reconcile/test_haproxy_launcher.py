@@ -11,7 +11,7 @@ from ray.serve.config import HTTPOptions
 
 from regraft.reconcile import haproxy_launcher
 from regraft.reconcile.haproxy_launcher import (
-    BUFFER_REQUEST,
+    OPTIONS,
     complete_file,
     completed,
     configuration_files,
@@ -44,7 +44,7 @@ def _section(configuration: str, name: str) -> str:
 
 def test_requests_are_buffered_by_default(written: Path) -> None:
     after = completed(written.read_text())
-    assert _section(after, "defaults").startswith(BUFFER_REQUEST + "\n")
+    assert _section(after, "defaults").startswith("\n".join(OPTIONS) + "\n")
     assert after.count("http-buffer-request") == 1
 
 
@@ -73,11 +73,26 @@ def test_a_connect_time_that_the_user_chose_stays(written: Path) -> None:
     assert "    timeout connect 7s\n" in completed(chosen)
 
 
+def test_a_replica_that_is_idle_is_preferred_by_each_of_its_backends(written: Path) -> None:
+    pool = _section(completed(written.read_text()), "backend http-pool").splitlines()
+    (rule,) = [number for number, line in enumerate(pool) if "use-server" in line]
+    chosen = pool[rule].split()[1]
+    assert pool[rule] == f"    use-server {chosen} if {{ srv_conn(http-pool/{chosen}) eq 0 }}"
+    assert pool[rule + 1].startswith("    server replica-0 ")
+    assert chosen in {"replica-0", "replica-1"}
+
+
+def test_nothing_is_preferred_where_there_is_one_replica(written: Path) -> None:
+    lines = written.read_text().splitlines()
+    alone = "\n".join(line for line in lines if not line.startswith("    server replica-1 "))
+    assert "use-server" not in completed(alone)
+
+
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 5
-    assert len(after) == len(before) + 1
+    assert len(set(after) - set(before)) == 7
+    assert len(after) == len(before) + 3
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:
@@ -99,7 +114,7 @@ def test_haproxy_accepts_what_the_launcher_hands_it(written: Path) -> None:
     launcher = [sys.executable, haproxy_launcher.__file__]
     checked = subprocess.run([*launcher, "-c", "-f", written], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
-    assert BUFFER_REQUEST in written.read_text()
+    assert OPTIONS[0] in written.read_text()
 
 
 @needs_haproxy

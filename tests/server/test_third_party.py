@@ -92,9 +92,9 @@ def test_trains_and_serving_it_imports_no_torch(
     code = (
         "import sys; from pathlib import Path; from regraft.registry.endpoint_table import *\n"
         "from regraft.serving.pool import new_pool; from regraft.registry.home import Home\n"
-        "root = Path(sys.argv[1]); tables = Home(root).tables\n"
-        "table = EndpointTable.read(tables, revisions(tables)[-1])\n"
-        "predictor = new_pool(root, 1)._open(table.routes[-1])\n"
+        "from regraft.serving.sessions import Runtime; home = Home(Path(sys.argv[1]))\n"
+        "table = EndpointTable.read(home.tables, revisions(home.tables)[-1])\n"
+        "predictor = new_pool(home, Runtime(1, False, home.optimised))._open(table.routes[-1])\n"
         "assert predictor.predict(['fine'])['label'].shape == (1,)\n"
         "assert not {'torch', 'transformers', 'sklearn', 'nearest_mean'} & set(sys.modules)\n"
     )

@@ -20,11 +20,13 @@ class Gate:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.threads: list[str] = []
         self.open = threading.Event()
         self.open.set()
 
     def features(self, batch: dict[str, Any]) -> Any:
         self.batches.append(list(batch["rows"]))
+        self.threads.append(threading.current_thread().name)
         assert self.open.wait(10)
         if "poison" in batch["rows"]:
             raise ValueError("this row breaks the model")
@@ -49,9 +51,9 @@ class Recorder(Silent):
         self.records.append(record)
 
 
-def run(scenario: Callable[[Batcher], Awaitable[Any]], **limits: int) -> Any:
+def run(scenario: Callable[[Batcher], Awaitable[Any]], **limits: Any) -> Any:
     async def main() -> Any:
-        with ThreadPoolExecutor(1) as worker:
+        with ThreadPoolExecutor(1, "worker") as worker:
             return await scenario(Batcher(worker, Limits(**limits), Recorder()))
 
     return asyncio.run(main())
@@ -82,7 +84,80 @@ def test_a_busy_batcher_collects_and_answers_each_its_own() -> None:
         return [answer["length"].tolist() for answer in await asyncio.gather(*tasks)]
 
     assert run(scenario) == [[1], [2], [3], [4]]
-    assert [len(batch) for batch in gate.batches] == [1, 3]
+    assert [len(batch) for batch in gate.batches] == [2, 2]
+
+
+def test_what_comes_at_once_is_one_batch() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.predict(predictor(gate), ["x"]) for _ in range(5)))
+
+    run(scenario)
+    assert gate.batches == [["x"] * 5]
+
+
+def test_a_lone_request_known_to_be_short_does_without_the_worker() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        for text in ("abc", "ab", "abcdef", "abcde"):
+            await batcher.predict(predictor(gate), [text])
+
+    run(scenario, short_seconds=60.0)
+    here = threading.current_thread().name
+    assert [name == here for name in gate.threads] == [False, True, False, True]
+
+
+def test_what_takes_long_goes_to_the_worker() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        for _ in range(3):
+            await batcher.predict(predictor(gate), ["abc"])
+
+    run(scenario, short_seconds=0.0)
+    assert all(name.startswith("worker") for name in gate.threads)
+
+
+def test_a_busy_server_goes_on_with_the_worker() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        for _ in range(3):
+            await asyncio.gather(*(batcher.predict(predictor(gate), ["abc"]) for _ in range(2)))
+        await batcher.predict(predictor(gate), ["a"])
+
+    run(scenario, short_seconds=60.0)
+    assert all(name.startswith("worker") for name in gate.threads)
+
+
+def test_a_lone_request_that_fails_leaves_the_batcher_serving() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> Any:
+        await batcher.predict(predictor(gate), ["a long enough row"])
+        with pytest.raises(ValueError, match="breaks the model"):
+            await batcher.predict(predictor(gate), ["poison"])
+        return await batcher.predict(predictor(gate), ["ab"])
+
+    assert run(scenario, short_seconds=60.0)["length"].tolist() == [2]
+
+
+def test_what_is_no_exception_fails_a_request_and_nothing_else() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> Any:
+        def panic(rows: Any) -> Any:
+            raise SystemExit("panic")
+
+        broken = predictor(gate)
+        broken.task.encode = panic
+        with pytest.raises(RuntimeError, match="SystemExit: panic"):
+            await batcher.predict(broken, ["a"])
+        return await batcher.predict(predictor(gate), ["ab"])
+
+    assert run(scenario)["length"].tolist() == [2]
 
 
 def test_a_request_of_many_rows_comes_back_in_order() -> None:
@@ -121,7 +196,7 @@ def test_a_batch_is_bounded_by_its_padded_size() -> None:
         await asyncio.gather(*tasks)
 
     run(scenario)
-    assert [len(batch) for batch in gate.batches] == [1, 2, 2]
+    assert [len(batch) for batch in gate.batches] == [2, 2, 1]
 
 
 def test_a_poison_request_fails_alone() -> None:
@@ -145,7 +220,9 @@ def test_clients_that_leave_are_dropped_before_they_are_computed_and_others_serv
     async def scenario(batcher: Batcher) -> Any:
         gate.open.clear()
         of = predictor(gate)
-        tasks = [asyncio.create_task(batcher.predict(of, [f"row {n}"])) for n in range(50)]
+        tasks = [asyncio.create_task(batcher.predict(of, ["row 0"]))]
+        await settle()
+        tasks += [asyncio.create_task(batcher.predict(of, [f"row {n}"])) for n in range(1, 50)]
         await settle()
         for task in tasks:
             task.cancel()
@@ -163,7 +240,9 @@ def test_a_full_queue_is_told_with_when_to_come_back() -> None:
     async def scenario(batcher: Batcher) -> None:
         gate.open.clear()
         of = predictor(gate)
-        tasks = [asyncio.create_task(batcher.predict(of, ["x"])) for _ in range(5)]
+        tasks = [asyncio.create_task(batcher.predict(of, ["x"]))]
+        await settle()
+        tasks += [asyncio.create_task(batcher.predict(of, ["x"])) for _ in range(4)]
         await settle()
         with pytest.raises(OverloadedError) as refused:
             await batcher.predict(of, ["x"])

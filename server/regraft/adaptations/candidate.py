@@ -18,7 +18,7 @@ from regraft.export.parity import Outputs, Parity, check_parity, parity_rows, to
 from regraft.features import FeatureCache, compute_features, features_key
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone, open_head
-from regraft.serving.sessions import available_cpus
+from regraft.serving.sessions import Runtime, available_cpus
 from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def adapt_frozen(work: Work) -> Candidate:
     request, context = work.request, work.context
     with context.stage("source_export"):
         exported = frozen_backbone(request.source, request.feature, context.registry.home)
-    backbone = Backbone(context.registry.blobs.path(exported.blob.sha256), threads=1)
+    backbone = Backbone(context.registry.blobs.path(exported.blob.sha256), Runtime())
     with context.stage("features"):
         train, test = (
             _features(work, backbone, exported.blob, part.inputs)
@@ -85,7 +85,7 @@ def adapt_trained(work: Work) -> Candidate:
         backbone_blob = blobs.put(graph)
         head = work.task.serving_head(model.head)
         head_blob = blobs.put(_head_graph(head, work))
-    backbone = Backbone(blobs.path(backbone_blob.sha256), threads=1)
+    backbone = Backbone(blobs.path(backbone_blob.sha256), Runtime())
     with context.stage("features"):
         features = compute_features(
             backbone, work.task, work.data.test.inputs, threads=work.threads

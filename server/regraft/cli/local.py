@@ -12,7 +12,7 @@ from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import Route
 from regraft.registry.store import Registry
 from regraft.serving.predictor import Opener
-from regraft.serving.sessions import available_cpus
+from regraft.serving.sessions import Runtime, available_cpus
 from regraft.settings import Settings
 
 
@@ -63,7 +63,7 @@ class LocalBackend:
         """Answer without a server, by the same code that serves."""
         served = self.registry.models.endpoint(endpoint)
         version = self.registry.models.version(endpoint, served.version)
-        opener = Opener(self.registry.blobs, self.plugins, available_cpus())
+        opener = Opener(self.registry.blobs, self.plugins, Runtime(available_cpus()))
         predictor = opener.open(Route(endpoint, served.version, version.manifest.sha256))
         rows = predictor.task.read_inputs(inputs)
         return describe(endpoint, served.version, predictor.task.answers(predictor.predict(rows)))

@@ -3,7 +3,8 @@
 Ray's template has no switch for what a prediction server needs. It does not buffer request bodies,
 and HAProxy replays on another replica only what lies wholly in its buffer: when a replica dies, a
 large POST or one whose body came in a second send is lost. It counts the time to connect in whole
-seconds, and HAProxy waits as long, at most one, before it asks another replica. It binds its
+seconds, and HAProxy waits as long, at most one, before it asks another replica. It lets idle
+replicas take turns, so that each finds its caches cold, and logs every request. It binds its
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket.
 
@@ -18,16 +19,20 @@ import importlib.util
 import os
 import re
 import shutil
+import socket
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 PRIVATE_SECTIONS = frozenset({"frontend prometheus", "listen stats"})
-BUFFER_REQUEST = "    option http-buffer-request"
+OPTIONS = ("    option http-buffer-request", "    option dontlog-normal")
 _ANY_INTERFACE = re.compile(r"^(\s+bind )\*?:(\d+)")
 # Ray's default only: another value is the user's. Slowest answer at a kill: 1.04 s, now .43 s.
 _SLOW_CONNECT = re.compile(r"^(\s+timeout connect )5s$")
+_PREFERENCE = re.compile(r"^    use-server \S+ if \{ srv_conn\(\S+\) eq 0 \}$")
+_SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _OPEN_SOCKET = re.compile(r"^(\s+stats socket \S+ mode )666\b")
 
 
@@ -45,24 +50,46 @@ def real_binary() -> str | None:
 
 
 def completed(configuration: str) -> str:
-    """`configuration` with requests buffered, quick retries, and operators' listeners private."""
+    """`configuration` with requests buffered, quick retries, one replica preferred while it is
+    idle, and operators' listeners private."""
     return "\n".join(_completed_lines(configuration.split("\n")))
 
 
 def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
-    section = ""
+    section, preferred = "", _preferred_servers(lines)
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line == BUFFER_REQUEST:
+        if line in OPTIONS or _PREFERENCE.match(line):
             continue
+        if line in preferred:
+            yield preferred[line]
         if section in PRIVATE_SECTIONS:
             line = _ANY_INTERFACE.sub(r"\g<1>127.0.0.1:\g<2>", line)
         if section == "defaults":
             line = _SLOW_CONNECT.sub(r"\g<1>250ms", line)
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
         if line.strip() == "defaults":
-            yield BUFFER_REQUEST
+            yield from OPTIONS
+
+
+def _preferred_servers(lines: Sequence[str]) -> dict[str, str]:
+    """For each backend of several replicas its first line of one, and the rule to put before it."""
+    backends: dict[str, list[str]] = {}
+    section = ""
+    for line in lines:
+        if line[:1].isalpha():
+            section = line.strip()
+        elif section.startswith("backend ") and _SERVER.match(line):
+            backends.setdefault(section.split()[1], []).append(line)
+    return {servers[0]: _prefer(name, servers) for name, servers in backends.items() if servers[1:]}
+
+
+def _prefer(backend: str, servers: Sequence[str]) -> str:
+    """The same replica for each request that finds it idle; another one on another node."""
+    names = [line.split()[1] for line in servers]
+    chosen = names[zlib.crc32(socket.gethostname().encode()) % len(names)]
+    return f"    use-server {chosen} if {{ srv_conn({backend}/{chosen}) eq 0 }}"
 
 
 def configuration_files(arguments: Sequence[str]) -> list[Path]:

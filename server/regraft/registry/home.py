@@ -40,6 +40,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def optimised(self) -> Path:
+        """Graphs as this machine runs them; made anew where they are missing."""
+        return self.cache / "optimised"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

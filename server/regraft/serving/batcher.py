@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,11 @@ Tensors = dict[str, Array]
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one batch and of the queue, in rows."""
+    """The bounds of one batch and of the queue, in rows, and of what may hold the event loop up."""
 
     batch_rows: int = 16
     queued_rows: int = 512
+    short_seconds: float = 0.02
 
 
 @dataclass
@@ -35,12 +36,38 @@ class Item:
     size: int
     since: float = field(default_factory=time.perf_counter)
 
+    @property
+    def work(self) -> int:
+        """How much there is to compute, in the task's own measure."""
+        return self.size * len(self.rows)
+
+
+class Short:
+    """Which work is known to take no longer than `seconds`, by the group of its predictor."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.known: dict[str, int] = {}
+
+    def covers(self, item: Item) -> bool:
+        return item.work <= self.known.get(item.predictor.group, 0)
+
+    def learn(self, item: Item, seconds: float) -> None:
+        known, group = self.known.get(item.predictor.group, 0), item.predictor.group
+        if seconds > self.seconds:
+            self.known[group] = min(known, item.work - 1)
+        else:
+            self.known[group] = max(known, item.work)
+
 
 class Batcher:
     """Batches the rows of all requests of one event loop for one worker thread.
 
     There is no task that could die: a request starts a batch when none runs, and the end of a batch
     starts the next. Requests whose client is gone are dropped before they are computed.
+
+    A short request that comes alone runs on the event loop: to change to the worker thread and back
+    costs more than it could gain, a millisecond of five.
     """
 
     def __init__(self, worker: Executor, limits: Limits, telemetry: Telemetry) -> None:
@@ -50,6 +77,8 @@ class Batcher:
         self.waiting: list[Item] = []
         self.queued = 0
         self.busy = False
+        self.calm = False
+        self.short = Short(limits.short_seconds)
 
     async def predict(self, predictor: Predictor, rows: Sequence[Any]) -> Tensors:
         """Response tensors for the rows of one request, in order."""
@@ -60,7 +89,9 @@ class Batcher:
         if self.queued + len(rows) > self.limits.queued_rows:
             raise OverloadedError(f"The queue is full: {self.queued} rows are waiting.")
         items = [self._enqueue(predictor, part) for part in self._parts(rows)]
-        self._start()
+        if not self.busy:
+            self.busy = True
+            asyncio.get_running_loop().call_soon(self._start)
         if len(items) == 1:
             return await items[0].answer
         answers = await asyncio.gather(*(item.answer for item in items))
@@ -78,15 +109,18 @@ class Batcher:
         return item
 
     def _start(self) -> None:
-        if self.busy:
-            return
         batch = self._take()
+        self.busy = bool(batch)
         if not batch:
             return
-        self.busy = True
+        if self.calm and not self.waiting and self.short.covers(batch[0]):
+            self._end(batch, run_batch(batch))
+            return
         loop = asyncio.get_running_loop()
-        running = self.worker.submit(run_batch, batch, self.telemetry)
-        running.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, batch, done))
+        running = self.worker.submit(run_batch, batch)
+        running.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._end, batch, done.result())
+        )
 
     def _take(self) -> list[Item]:
         """The oldest item, and those of its group that are nearest to it in size."""
@@ -117,47 +151,54 @@ class Batcher:
             rows, largest = grown, widest
         return batch
 
-    def _end(self, batch: list[Item], done: "Future[list[Tensors | Exception]]") -> None:
-        self.busy = False
-        try:
-            error = done.exception()
-            answers = [error] * len(batch) if error is not None else done.result()
-            for item, answer in zip(batch, answers, strict=True):
-                if item.answer.done():
-                    continue
-                if isinstance(answer, BaseException):
-                    item.answer.set_exception(answer)
-                else:
-                    item.answer.set_result(answer)
-        finally:
-            self._start()
+    def _end(self, batch: list[Item], done: "Done") -> None:
+        self.calm = len(batch) == 1 and not self.waiting
+        if len(batch) == 1:
+            self.short.learn(batch[0], done.record.seconds)
+        for item, answer in zip(batch, done.answers, strict=True):
+            if item.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                item.answer.set_exception(answer)
+            else:
+                item.answer.set_result(answer)
+        self._start()
+        self.telemetry.batch(done.record)
 
 
-def run_batch(batch: list[Item], telemetry: Telemetry) -> "list[Tensors | Exception]":
-    """Compute a batch in the worker thread. If it fails its items are tried one by one, so that a
-    request that breaks the model breaks no other."""
+@dataclass(frozen=True)
+class Done:
+    """A batch that was computed: the answer of each item, or what went wrong with it."""
+
+    answers: list[Tensors | Exception]
+    record: BatchRecord
+
+
+def run_batch(batch: list[Item]) -> Done:
+    """Compute a batch. If it fails its items are tried one by one, so that a request that breaks
+    the model breaks no other."""
     begin = time.perf_counter()
-    try:
-        answers: list[Tensors | Exception] = list(_compute(batch))
-    except Exception as error:  # noqa: BLE001 - a plugin's code or the runtime may raise anything
-        answers = [error] if len(batch) == 1 else [_alone(item) for item in batch]
+    answers = _attempt(batch)
+    if len(batch) > 1 and isinstance(answers[0], Exception):
+        answers = [_attempt([item])[0] for item in batch]
     end = time.perf_counter()
-    telemetry.batch(
-        BatchRecord(
-            names=tuple({item.predictor.name for item in batch}),
-            rows=sum(len(item.rows) for item in batch),
-            queued=tuple(begin - item.since for item in batch),
-            seconds=end - begin,
-        )
+    record = BatchRecord(
+        names=tuple({item.predictor.name for item in batch}),
+        rows=sum(len(item.rows) for item in batch),
+        queued=tuple(begin - item.since for item in batch),
+        seconds=end - begin,
     )
-    return answers
+    return Done(answers, record)
 
 
-def _alone(item: Item) -> "Tensors | Exception":
+def _attempt(batch: list[Item]) -> list[Tensors | Exception]:
+    """An answer for each item, or one and the same error for each."""
     try:
-        return _compute([item])[0]
-    except Exception as error:  # noqa: BLE001 - told to this request alone
-        return error
+        return list(_compute(batch))
+    except Exception as error:  # noqa: BLE001 - a plugin's code or the runtime may raise anything
+        return [error] * len(batch)
+    except BaseException as error:  # noqa: BLE001 - such as a panic in a tokenizer
+        return [RuntimeError(f"{type(error).__name__}: {error}")] * len(batch)
 
 
 def _compute(batch: list[Item]) -> list[Tensors]:

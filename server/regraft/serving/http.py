@@ -29,18 +29,19 @@ CLIENT_CLOSED = 499
 
 def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
     """The protocol's application; paths are those after `/v2`."""
-    routes = [
+    routes = []
+    for prefix in (MODEL, VERSIONED):
+        routes += [
+            Route(f"{prefix}/infer", _timed(inference, inference.infer), methods=["POST"]),
+            Route(f"{prefix}/predict", _timed(inference, inference.predict), methods=["POST"]),
+            Route(f"{prefix}/ready", _answer(inference.model_ready)),
+            Route(prefix, _answer(inference.model)),
+        ]
+    routes += [
         Route("/", _answer(inference.server)),
         Route("/health/live", _answer(inference.live)),
         Route("/health/ready", _answer(inference.ready)),
     ]
-    for prefix in (MODEL, VERSIONED):
-        routes += [
-            Route(prefix, _answer(inference.model)),
-            Route(f"{prefix}/ready", _answer(inference.model_ready)),
-            Route(f"{prefix}/infer", _timed(inference, inference.infer), methods=["POST"]),
-            Route(f"{prefix}/predict", _timed(inference, inference.predict), methods=["POST"]),
-        ]
     handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False

@@ -14,6 +14,7 @@ from regraft.registry.endpoint_table import EndpointTable, Route, revisions
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
 from regraft.serving.predictor import Opener, Predictor
+from regraft.serving.sessions import Runtime
 
 log = logging.getLogger("regraft.serving")
 
@@ -146,7 +147,6 @@ class Pool:
         return predictor
 
 
-def new_pool(root: Path, threads: int, gpu: bool = False) -> Pool:
-    """A pool over the home at `root`, with no plugin loaded yet."""
-    home = Home(root)
-    return Pool(home.tables, Opener(home.blobs, Plugins(), threads, gpu))
+def new_pool(home: Home, runtime: Runtime) -> Pool:
+    """A pool over this home, with no plugin loaded yet."""
+    return Pool(home.tables, Opener(home.blobs, Plugins(), runtime))

@@ -15,14 +15,14 @@ from regraft.plugins import Plugins
 from regraft.registry.blobs import BlobStore
 from regraft.registry.endpoint_table import Route
 from regraft.registry.manifest import Manifest
-from regraft.serving.sessions import open_session
+from regraft.serving.sessions import Runtime, open_session
 
 
 class Backbone:
     """One session for one blob, whoever uses it. `features` may be called from several threads."""
 
-    def __init__(self, path: Path, threads: int, gpu: bool = False) -> None:
-        self.session = open_session(path, threads, gpu)
+    def __init__(self, path: Path, runtime: Runtime) -> None:
+        self.session = open_session(path, runtime)
         self.names = [tensor.name for tensor in self.session.get_inputs()]
 
     def features(self, batch: Arrays) -> Array:
@@ -54,7 +54,7 @@ class GraphHead:
     """Any other head: a session of its own."""
 
     def __init__(self, path: Path) -> None:
-        self.session = open_session(path, threads=1)
+        self.session = open_session(path, Runtime())
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, features: Array) -> Array:
@@ -120,8 +120,7 @@ class Opener:
 
     blobs: BlobStore
     plugins: Plugins
-    threads: int
-    gpu: bool = False
+    runtime: Runtime
     backbones: "WeakValueDictionary[str, Backbone]" = field(default_factory=WeakValueDictionary)
 
     def open(self, route: Route) -> Predictor:
@@ -135,6 +134,6 @@ class Opener:
     def _backbone(self, sha256: str) -> Backbone:
         known = self.backbones.get(sha256)
         if known is None:
-            known = Backbone(self.blobs.verified(sha256), self.threads, self.gpu)
+            known = Backbone(self.blobs.verified(sha256), self.runtime)
             self.backbones[sha256] = known
         return known

@@ -12,11 +12,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import new_pool
-from regraft.serving.telemetry import Telemetry
+from regraft.serving.sessions import Runtime
+from regraft.serving.telemetry import Afterwards, Telemetry
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class ReplicaOptions:
 
 def serving_app(options: ReplicaOptions, telemetry: Telemetry) -> Starlette:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
-    pool = new_pool(options.root, options.threads, options.gpu)
+    home = Home(options.root)
+    pool = new_pool(home, Runtime(options.threads, options.gpu, home.optimised))
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
     batcher = Batcher(worker, options.limits, telemetry)
     caps = Caps(options.max_body, options.max_json)
@@ -62,4 +65,4 @@ class Replica:
     def __serve_build_asgi_app__(self) -> Any:
         from regraft.serving.ray_metrics import RayMetrics
 
-        return serving_app(self.options, RayMetrics())
+        return serving_app(self.options, Afterwards(RayMetrics()))

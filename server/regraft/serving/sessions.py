@@ -1,13 +1,16 @@
 """onnxruntime sessions with settings that do not surprise."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from regraft.errors import NotReadyError
+from regraft.serving.optimised import optimised_copy
 
+CPU = ["CPUExecutionProvider"]
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
 
 
@@ -16,23 +19,46 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_session(path: Path, threads: int, gpu: bool = False) -> Any:
-    """A session for one graph with `threads` threads of its own.
+@dataclass(frozen=True)
+class Runtime:
+    """How graphs run in this process: the threads of a session, whether on a GPU, and where copies
+    that are optimised for this machine are kept (None: nowhere)."""
+
+    threads: int = 1
+    gpu: bool = False
+    optimised: Path | None = None
+
+
+def open_session(path: Path, runtime: Runtime) -> Any:
+    """A session for one graph with threads of its own.
 
     A provider that was asked for and is not there is an error: onnxruntime would fall back to the
     CPU without a word.
     """
+    options = session_options(runtime.threads)
+    if runtime.gpu:
+        return _open_on_gpu(path, options)
+    copy = runtime.optimised and optimised_copy(path, runtime.optimised)
+    if copy is None:
+        return onnxruntime.InferenceSession(str(path), options, providers=CPU)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(str(copy), options, providers=CPU)
+
+
+def _open_on_gpu(path: Path, options: Any) -> Any:
+    wanted = "CUDAExecutionProvider"
+    session = onnxruntime.InferenceSession(str(path), options, providers=[wanted, *CPU])
+    if wanted not in session.get_providers():
+        raise NotReadyError(f"onnxruntime could not start {wanted} on this machine.")
+    return session
+
+
+def session_options(threads: int) -> Any:
+    """Options that do not surprise: onnxruntime counts the host's processors, and spins on them."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    wanted = ["CUDAExecutionProvider"] if gpu else []
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=[*wanted, "CPUExecutionProvider"]
-    )
-    missing = set(wanted) - set(session.get_providers())
-    if missing:
-        raise NotReadyError(f"onnxruntime could not start {', '.join(missing)} on this machine.")
-    return session
+    return options

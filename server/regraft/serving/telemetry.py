@@ -1,5 +1,6 @@
 """What a replica tells about its work."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,10 +27,42 @@ class RequestRecord:
 
 
 class Telemetry(Protocol):
-    """Receives records, from any thread."""
+    """Receives records, on the event loop."""
 
     def batch(self, record: BatchRecord) -> None: ...
     def request(self, record: RequestRecord) -> None: ...
+
+
+class Afterwards:
+    """Passes records on a moment later, several at once: recording one by one costs more than a
+    tenth of a millisecond of each request, of code and data that the model has driven out of the
+    processor's cache. For use on the event loop."""
+
+    def __init__(self, telemetry: Telemetry, seconds: float = 0.1) -> None:
+        self.telemetry = telemetry
+        self.seconds = seconds
+        self.batches: list[BatchRecord] = []
+        self.requests: list[RequestRecord] = []
+
+    def batch(self, record: BatchRecord) -> None:
+        self._promise()
+        self.batches.append(record)
+
+    def request(self, record: RequestRecord) -> None:
+        self._promise()
+        self.requests.append(record)
+
+    def _promise(self) -> None:
+        if not self.batches and not self.requests:
+            asyncio.get_running_loop().call_later(self.seconds, self._pass_on)
+
+    def _pass_on(self) -> None:
+        batches, requests = self.batches, self.requests
+        self.batches, self.requests = [], []
+        for batch in batches:
+            self.telemetry.batch(batch)
+        for request in requests:
+            self.telemetry.request(request)
 
 
 class Silent:

@@ -14,6 +14,7 @@ from regraft.registry.blobs import BlobStore
 from regraft.registry.home import Home
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
+from regraft.serving.sessions import Runtime
 from regraft.testing.tensors import check_specs, feature_shape, made_up_batch, padded
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _check_graph(
 ) -> None:
     """The graph that will serve has the same inputs and says what the module says."""
     exported = frozen_backbone(source, feature, home)
-    backbone = Backbone(home.blobs.path(exported.blob.sha256), threads=1)
+    backbone = Backbone(home.blobs.path(exported.blob.sha256), Runtime())
     tensors = {spec.name for spec in source.inputs.tensors}
     assert set(backbone.names) <= tensors, (
         f"The graph takes {backbone.names}, but `inputs.tensors` names {sorted(tensors)}."

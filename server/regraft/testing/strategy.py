@@ -201,6 +201,7 @@ def check_finish(strategy: type[TransferStrategy], folder: Path) -> None:
     from regraft.export.graph import export_backbone
     from regraft.model import TargetModel
     from regraft.serving.predictor import Backbone
+    from regraft.serving.sessions import Runtime
     from regraft.testing.source import check_same, module_forward
     from regraft.testing.toy import FEATURE, INPUTS
     from regraft.training.checkpoints import Checkpoints
@@ -211,4 +212,4 @@ def check_finish(strategy: type[TransferStrategy], folder: Path) -> None:
     assert isinstance(finished, TargetModel), "`finish` must return a TargetModel."
     path = folder / "backbone.onnx"
     path.write_bytes(export_backbone(finished.backbone, INPUTS.tensors, FEATURE))
-    check_same(Backbone(path, threads=1).features, module_forward(finished.backbone), INPUTS)
+    check_same(Backbone(path, Runtime()).features, module_forward(finished.backbone), INPUTS)
