@@ -1,5 +1,6 @@
 """The plugin test kit: everything in the catalogue passes it, and broken things do not."""
 
+import io
 import itertools
 import random
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import BaseModel
 
 from regraft import LinearHead, NoOptions, ParameterGroup, SourceModel, TextInputs
@@ -25,11 +27,31 @@ from regraft_transfer.linear_probe import LinearProbe
 from regraft_transformers.text import INPUTS, TextEncoder
 
 CATALOGUE = Plugins.load()
-EXAMPLES = {
+
+
+def picture(width: int, height: int, colour: str) -> bytes:
+    """A PNG with a bar in it."""
+    image = Image.new("RGB", (width, height), colour)
+    image.paste("white", (width // 4, 0, width // 2, height))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+EXAMPLES: dict[str, tuple[list[Any], list[str]]] = {
     "text": (
         ["a good film", "bad", "great, and long enough to be padded against the others", "sad"],
         ["positive", "negative", "positive", "negative"],
-    )
+    ),
+    "image": (
+        [
+            picture(40, 40, "red"),
+            picture(300, 200, "blue"),
+            picture(31, 500, "red"),
+            picture(9, 8, "blue"),
+        ],
+        ["red", "blue", "red", "blue"],
+    ),
 }
 """Rows and labels of each modality; a task of a new modality needs a row here."""
 

@@ -4,6 +4,7 @@ from regraft.classification import Classification
 from regraft.contract import (
     Columns,
     Feature,
+    ImageInputs,
     Inputs,
     LinearHead,
     NoOptions,
@@ -29,6 +30,7 @@ __all__ = [
     "Columns",
     "Event",
     "Feature",
+    "ImageInputs",
     "Inputs",
     "InvalidInputError",
     "LinearHead",

@@ -76,6 +76,16 @@ class TextInputs(Inputs):
 
 
 @dataclass(frozen=True)
+class ImageInputs(Inputs):
+    """RGB pixels of 0 to 255, [height, width, 3] an image: the shorter side is first brought to
+    `resize` pixels, then the centre is cut out. What else a model wants is inside its graph."""
+
+    height: int
+    width: int
+    resize: int
+
+
+@dataclass(frozen=True)
 class LinearHead:
     """One affine map: logits = features · weightᵀ + bias; weight [C, D], bias [C], float32."""
 
@@ -149,6 +159,10 @@ class Task(ABC):
     primary: ClassVar[str]
     """The metric that decides; greater is better."""
     columns: ClassVar[Columns]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings, in lower case, of the files whose contents are the rows, as bytes. None: texts."""
+    largest_file: ClassVar[int] = 20 * 2**20
+    """The greatest content of a row, in bytes, where rows are files."""
     largest_batch: ClassVar[int] = 2**31
     """The greatest padded size of a batch (rows × the largest `size`), which bounds memory."""
 
@@ -175,6 +189,10 @@ class Task(ABC):
     @abstractmethod
     def encode(self, rows: Sequence[Any]) -> dict[str, Array]:
         """Rows as one padded batch, a tensor for each of `inputs.tensors`."""
+
+    def augment(self, batch: dict[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+        """An encoded batch with its rows varied at random, for training only."""
+        return batch
 
     def size(self, row: Any) -> int:
         """A cheap estimate of a row's cost; rows of like size are batched together."""
@@ -221,6 +239,10 @@ class Task(ABC):
     @abstractmethod
     def request_tensors(self) -> tuple[TensorSpec, ...]:
         """What a prediction request carries."""
+
+    def request_alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
+        """All that a request may carry instead; the first is what metadata tells."""
+        return (self.request_tensors(),)
 
     @abstractmethod
     def response_tensors(self) -> tuple[TensorSpec, ...]:

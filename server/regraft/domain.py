@@ -1,10 +1,11 @@
 """The records that the stages hand to each other. All are immutable."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self, overload
 
 from pydantic import (
     BaseModel,
@@ -114,25 +115,59 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Labelled rows. `numbers` are the data-row numbers in the file, from 1."""
+class Contents(Sequence[bytes]):
+    """The contents of files, each read when it is asked for; what came without a file is kept."""
 
-    inputs: tuple[Any, ...]
+    places: tuple[Path | bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Contents": ...
+    def __getitem__(self, index: int | slice) -> "bytes | Contents":
+        if isinstance(index, slice):
+            return Contents(self.places[index])
+        place = self.places[index]
+        return place if isinstance(place, bytes) else place.read_bytes()
+
+    def take(self, indices: Sequence[int]) -> "Contents":
+        return Contents(tuple(self.places[index] for index in indices))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled rows. `numbers` are the data-row numbers in the file, from 1; `keys` tell inputs
+    apart that are no text: hashes of contents."""
+
+    inputs: Sequence[Any]
     labels: tuple[str, ...]
     numbers: tuple[int, ...]
     groups: tuple[str, ...] | None = None
+    keys: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def identities(self) -> Sequence[str]:
+        """A text a row, equal for rows of equal input."""
+        return self.inputs if self.keys is None else self.keys
+
     def take(self, indices: Any) -> "Examples":
         """The rows at these positions, in this order."""
         chosen = [int(index) for index in indices]
+        inputs = self.inputs
         return Examples(
-            tuple(self.inputs[i] for i in chosen),
+            inputs.take(chosen)
+            if isinstance(inputs, Contents)
+            else tuple(inputs[i] for i in chosen),
             tuple(self.labels[i] for i in chosen),
             tuple(self.numbers[i] for i in chosen),
             None if self.groups is None else tuple(self.groups[i] for i in chosen),
+            None if self.keys is None else tuple(self.keys[i] for i in chosen),
         )
 
 

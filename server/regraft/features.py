@@ -69,10 +69,9 @@ class FeatureCache:
         write_atomically(self.directory / f"{key}.npy", buffer.getvalue())
 
 
-def features_key(backbone: str, encoding: str, rows: Sequence[Any]) -> str:
-    """The cache key of these rows (text or bytes) through this backbone."""
+def features_key(backbone: str, encoding: str, identities: Sequence[str]) -> str:
+    """The cache key of rows of these identities through this backbone."""
     digest = hashlib.sha256(f"{backbone} {encoding} ".encode())
-    for row in rows:
-        content = row if isinstance(row, bytes) else str(row).encode()
-        digest.update(hashlib.sha256(content).digest())
+    for identity in identities:
+        digest.update(hashlib.sha256(identity.encode()).digest())
     return digest.hexdigest()

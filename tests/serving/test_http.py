@@ -23,6 +23,9 @@ class Task:
     def request_tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec("text", "BYTES", ("batch",)),)
 
+    def request_alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
+        return (self.request_tensors(),)
+
     def response_tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec("length", "INT64", ("batch",)),)
 

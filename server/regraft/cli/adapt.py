@@ -19,7 +19,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--task", default="text-classification", show_default=True),
     click.option("--source", required=True, help="Catalogue name, path, hub name or KIND:REF."),
     click.option("--strategy", default="linear-probe", show_default=True),
-    click.option("--text-column", "input_column", help="Found by its name unless given."),
+    click.option(
+        "--input-column", "--text-column", "input_column", help="Found by its name unless given."
+    ),
     click.option("--label-column", help="Found by its name unless given."),
     click.option("--group-column", help="Rows of one group stay in one part."),
     click.option("--test", help="A file with the test rows; DATA is then split in two."),
@@ -47,7 +49,7 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_with_options
 @common
 def adapt(**given: Any) -> None:
-    """Adapt a source model to DATA, a CSV, TSV, JSONL or Parquet file, and publish the result."""
+    """Adapt a source model to DATA, a table or a folder of files, and publish the result."""
     reserve_stdout()
     as_json, detach = given.pop("as_json"), given.pop("detach")
     settings = settings_from(home=given.pop("home"), url=given.pop("url"))

@@ -1,6 +1,8 @@
 """`regraft predict`: ask an endpoint."""
 
+import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,17 +16,30 @@ from regraft.errors import InvalidInputError
 
 @click.command()
 @click.argument("endpoint")
-@click.argument("inputs", nargs=-1, required=True, metavar="TEXT...")
+@click.argument("inputs", nargs=-1, metavar="TEXT...")
+@click.option("--file", "files", multiple=True, help="Send the content of this file instead.")
 @common
-def predict(endpoint: str, inputs: tuple[str, ...], **given: Any) -> None:
-    """Ask ENDPOINT for the label of each TEXT."""
+def predict(endpoint: str, inputs: tuple[str, ...], files: tuple[str, ...], **given: Any) -> None:
+    """Ask ENDPOINT for the label of each TEXT, or of each --file such as an image."""
     _check_encoding(endpoint, *inputs)
+    asked = [_content(file) for file in files] if files else list(inputs)
+    if bool(inputs) == bool(files):
+        raise InvalidInputError("Give texts, or files with --file, and not both.")
     with open_backend(settings_from(home=given["home"], url=given["url"])) as backend:
-        answer = backend.predict(endpoint, list(inputs))
+        answer = backend.predict(endpoint, asked)
     if given["as_json"]:
         print_json(answer)
         return
-    print_predictions(inputs, answer)
+    print_predictions(inputs or files, answer)
+
+
+def _content(file: str) -> str:
+    """The file in base64, as JSON carries it."""
+    try:
+        return base64.b64encode(Path(file).expanduser().read_bytes()).decode()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"The file '{file}' cannot be read: {reason}.") from error
 
 
 def _check_encoding(*words: str) -> None:
@@ -37,9 +52,9 @@ def _check_encoding(*words: str) -> None:
 
 
 def print_predictions(inputs: Sequence[str], answer: JSON) -> None:
-    """A line for each text."""
+    """A line for each input."""
     rows = [
-        {"text": text, **prediction}
-        for text, prediction in zip(inputs, answer["predictions"], strict=True)
+        {"input": given, **prediction}
+        for given, prediction in zip(inputs, answer["predictions"], strict=True)
     ]
-    print_rows(rows, {"label": "LABEL", "score": "SCORE", "text": "TEXT"}, "")
+    print_rows(rows, {"label": "LABEL", "score": "SCORE", "input": "INPUT"}, "")

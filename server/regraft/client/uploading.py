@@ -9,6 +9,10 @@ from regraft.errors import DataError, Problem
 
 PREFIX = "dataset:"
 FIELDS = ("data", "test", "validation")
+FOLDER = (
+    "is a folder, which cannot be sent to a server: send a Parquet file with the contents of the "
+    "files in a column, or adapt while no server owns the home"
+)
 
 
 def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
@@ -46,7 +50,7 @@ def _checked(name: str) -> Path:
         if path.is_file():
             path.open("rb").close()
             return path
-        reason = "is a directory, not a file" if path.is_dir() else "does not exist"
+        reason = FOLDER if path.is_dir() else "does not exist"
     except RuntimeError as error:  # the home of an unknown user
         raise DataError(name, [Problem("missing-file", f"no such path: {error}")]) from error
     except OSError as error:

@@ -1,10 +1,12 @@
 """Rows as labelled examples, each of them checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from regraft.contract import Task
 from regraft.data.cells import as_text, is_unicode
 from regraft.data.columns import Roles
+from regraft.data.contents import read_contents
 from regraft.data.table import Table
 from regraft.domain import Examples
 from regraft.errors import DataError, Problem
@@ -18,22 +20,33 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     A row without a group has the group "". Raises DataError with the problems of all rows:
     empty-input, empty-label, unusable-input, unusable-label, unusable-group, bad-encoding.
     """
-    inputs, problems = _texts(table, roles.input, "input")
+    inputs, keys, problems = _inputs(table, roles.input, task)
     labels, found = _texts(table, roles.label, "label")
     problems += found
     groups = None
     if roles.group is not None:
         groups, found = _texts(table, roles.group, "group")
         problems += found
-    problems += _refused(inputs, task)
     if problems:
         raise DataError(table.source, sorted(problems, key=lambda problem: problem.row or 0))
     return Examples(
-        inputs=tuple(inputs),
+        inputs=inputs,
         labels=tuple(label.strip() for label in labels),
         numbers=tuple(range(1, table.height + 1)),
         groups=None if groups is None else tuple(group.strip() for group in groups),
+        keys=keys,
     )
+
+
+def _inputs(
+    table: Table, column: str, task: type[Task]
+) -> tuple[Sequence[Any], tuple[str, ...] | None, list[Problem]]:
+    """The inputs, keys where they are no text, and what is wrong with some."""
+    if task.suffixes:
+        found = read_contents(table, column, task)
+        return found.contents, found.keys, list(found.problems)
+    texts, problems = _texts(table, column, "input")
+    return tuple(texts), None, [*problems, *_refused(texts, task)]
 
 
 def _texts(table: Table, column: str, role: str) -> tuple[list[str], list[Problem]]:

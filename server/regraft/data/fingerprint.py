@@ -15,7 +15,7 @@ def in_canonical_order(examples: Examples) -> tuple[Examples, str]:
     the rows alone, so that equal fingerprints mean equal parts: caches rely on that.
     """
     groups: Iterable[str | None] = examples.groups or (None for _ in examples.labels)
-    rows = zip(examples.inputs, examples.labels, groups, strict=True)
+    rows = zip(examples.identities, examples.labels, groups, strict=True)
     hashes = [hashlib.sha256(json.dumps(row).encode()).digest() for row in rows]
     order = sorted(range(len(hashes)), key=hashes.__getitem__)
     whole = hashlib.sha256(b"".join(hashes[row] for row in order))

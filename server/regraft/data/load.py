@@ -35,7 +35,7 @@ def load_dataset(
     parts, whatever the order of the rows. Raises DataError with every problem found in a file.
     """
     tables = {
-        role: read_table(reference, _local(reference, resolve), settings)
+        role: read_table(reference, _local(reference, resolve), settings, task.suffixes)
         for role, reference in _references(spec).items()
     }
     roles = choose_columns(tables["data"], task.columns, spec)
@@ -117,7 +117,7 @@ def _set_apart(spec: AdaptationSpec, files: Files) -> tuple[dict[str, Examples],
 
 
 def _notes(roles: Roles, files: Files, labels: tuple[str, ...]) -> list[str]:
-    guess = f"the column '{roles.input}' was taken for the text and '{roles.label}' for the label"
+    guess = f"the column '{roles.input}' was taken for the input and '{roles.label}' for the label"
     notes = [guess] if roles.guessed else []
     notes += label_notes(files["data"].labels) + contradiction_notes(files["data"])
     for role, examples in files.items():

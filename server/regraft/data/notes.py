@@ -31,7 +31,7 @@ def contradiction_notes(examples: Examples) -> list[str]:
     """Equal inputs with different labels, which no model can get right."""
     labels: dict[str, str] = {}
     contradicted = set()
-    for text, label in zip(examples.inputs, examples.labels, strict=True):
+    for text, label in zip(examples.identities, examples.labels, strict=True):
         if labels.setdefault(text.strip(), label) != label:
             contradicted.add(text.strip())
     count = len(contradicted)

@@ -1,9 +1,11 @@
 """Reads a file of a supported format as a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from regraft.data.delimited import read_csv, read_tsv
+from regraft.data.folders import read_folder
 from regraft.data.jsonl import read_jsonl
 from regraft.data.parquet import read_parquet
 from regraft.data.table import Table, check_shape
@@ -18,15 +20,19 @@ READERS: dict[str, Callable[[str, Path], Table]] = {
 }
 
 
-def read_table(source: str, path: Path, settings: Settings) -> Table:
-    """The table in the file at `path`, its format told by the suffix.
+def read_table(source: str, path: Path, settings: Settings, suffixes: Sequence[str] = ()) -> Table:
+    """The table in the file at `path`, its format told by the suffix; where rows are files with one
+    of `suffixes`, also a folder that has a folder of them for each class.
 
     `source` names the file in errors. Raises DataError: missing-file, unreadable-file, too-large,
     unsupported-format, too-many-rows, and what the format's reader raises.
     """
     try:
-        _check_file(source, path, settings.max_upload)
-        table = _reader(source, path)(source, path)
+        if suffixes and path.is_dir():
+            table = read_folder(source, path, suffixes)
+        else:
+            _check_file(source, path, settings.max_upload)
+            table = replace(_reader(source, path)(source, path), folder=path.parent)
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror or error}"
         raise DataError(source, [Problem("unreadable-file", reason)]) from error

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from regraft.errors import DataError, Problem
@@ -13,12 +14,14 @@ class Table:
     """Named columns of `height` cells each; row numbers count from 1.
 
     `cells(name)` gives one column as Python values. `source` is what error messages call the file.
+    Paths in a cell are relative to `folder`.
     """
 
     source: str
     names: tuple[str, ...]
     height: int
     cells: Callable[[str], Sequence[Any]]
+    folder: Path = Path()
 
 
 def check_shape(table: Table, max_rows: int) -> None:

@@ -32,7 +32,7 @@ def units_of(examples: Examples, labels: Sequence[str]) -> Units:
     The group "" connects nothing.
     """
     parents = list(range(len(examples)))
-    _connect(parents, (text.strip() for text in examples.inputs))
+    _connect(parents, (text.strip() for text in examples.identities))
     _connect(parents, examples.groups or ())
     units = defaultdict(list)
     for row in range(len(parents)):

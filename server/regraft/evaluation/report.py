@@ -1,9 +1,9 @@
 """The report of a version: its metrics on the test part, beside those of the baselines."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from regraft.contract import Array, Task
 from regraft.domain import JSON, DataSet, Examples
@@ -32,12 +32,10 @@ def simple_baseline(task: Task, data: DataSet, seed: int) -> Judged:
     """What can be had without a source model, trained on the same rows."""
     estimator = task.simple_baseline(seed)
     known = task.targets(data.train.labels)
-    estimator.fit(list(data.train.inputs), known)
-    return judge(task, _predict(estimator, data.test), task.targets(data.test.labels))
-
-
-def _predict(estimator: Any, rows: Examples) -> Array:
-    return np.asarray(estimator.predict_proba(list(rows.inputs)))
+    with threadpool_limits(1):  # small products: threads wait for each other, and for other work
+        estimator.fit(data.train.inputs, known)
+        outputs = np.asarray(estimator.predict_proba(data.test.inputs))
+    return judge(task, outputs, task.targets(data.test.labels))
 
 
 def _units(rows: Examples) -> list[str] | None:

@@ -70,7 +70,7 @@ class Inference:
         asked = protocol.parse_infer(body, length, self.caps.json)
         if any(output.classification for output in asked.outputs or ()):
             raise UnsupportedError("The classification extension is not supported.")
-        check_tensors(predictor.task.request_tensors(), asked.tensors)
+        check_tensors(predictor.task.request_alternatives(), asked.tensors)
         tensors = await self._predict(request, predictor, predictor.task.rows(asked.tensors))
         answer = protocol.build_infer(predictor.name, predictor.version, asked, tensors)
         return Response(answer.body, 200, answer.headers)
@@ -130,11 +130,13 @@ class Caps:
         self.json = json
 
 
-def check_tensors(expected: Sequence[TensorSpec], given: Arrays) -> None:
-    """The request must carry exactly the tensors of the task, with one row at least."""
-    names = [spec.name for spec in expected]
-    if sorted(given) != sorted(names):
-        wanted, found = (", ".join(map(quoted, some)) for some in (names, given))
+def check_tensors(alternatives: Sequence[Sequence[TensorSpec]], given: Arrays) -> None:
+    """The request must carry exactly the tensors of one alternative, with one row at least."""
+    by_names = {tuple(sorted(spec.name for spec in specs)): specs for specs in alternatives}
+    expected = by_names.get(tuple(sorted(given)))
+    if expected is None:
+        wanted = " or ".join(", ".join(map(quoted, names)) for names in by_names)
+        found = ", ".join(map(quoted, given))
         raise BadRequestError(f"Expected input tensors: {wanted}. The request has: {found}.")
     for spec in expected:
         _check_tensor(spec, given[spec.name])

@@ -107,7 +107,7 @@ class Loop:
 
     def _step(self, wrapped: nn.Module, train: Part, indices: Array) -> tuple[float, float]:
         """One update; the loss and the norm of the gradient, which all ranks share."""
-        batch = self._encode([train.rows[i] for i in indices])
+        batch = self._to_device(self._augmented([train.rows[i] for i in indices]))
         targets = torch.from_numpy(train.targets[indices]).to(self.around.device)
         features, logits = wrapped(**batch)
         loss = self.task.loss(logits, targets)
@@ -154,8 +154,15 @@ class Loop:
         ]
         return np.concatenate(parts)
 
+    def _augmented(self, rows: Sequence[Any]) -> dict[str, Array]:
+        """Drawn from torch's generator, which `_epoch` seeds."""
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        return self.task.augment(self.task.encode(rows), rng)
+
     def _encode(self, rows: Sequence[Any]) -> dict[str, Tensor]:
-        encoded = self.task.encode(rows)
+        return self._to_device(self.task.encode(rows))
+
+    def _to_device(self, encoded: dict[str, Array]) -> dict[str, Tensor]:
         return {
             name: torch.from_numpy(array).to(self.around.device) for name, array in encoded.items()
         }

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class TrainingRequest:
     """One run of Ray Train. `parts` are rows and targets of train and validation."""
 
     recipe: Recipe
-    parts: dict[str, tuple[tuple[Any, ...], Array]]
+    parts: dict[str, tuple[Sequence[Any], Array]]
     directory: Path
     workers: int | None
     use_gpu: bool | None

@@ -1,0 +1,23 @@
+"""Random variation of images in training: mirrored, and a part cut out and enlarged."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+LEAST_SIDE = 0.8
+
+
+def varied(images: Any, rng: np.random.Generator) -> Any:
+    """Each of [B, H, W, 3] mirrored half of the time, and cut to .8 to 1 of its sides."""
+    return np.stack([_varied(image, rng) for image in images])
+
+
+def _varied(image: Any, rng: np.random.Generator) -> Any:
+    height, width = image.shape[:2]
+    side = rng.uniform(LEAST_SIDE, 1)
+    left, top = rng.uniform(0, 1 - side, 2) * (width, height)
+    box = (left, top, left + side * width, top + side * height)
+    cut = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, box)
+    pixels = np.asarray(cut)
+    return pixels[:, ::-1] if rng.random() < 0.5 else pixels

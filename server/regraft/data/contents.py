@@ -1,0 +1,81 @@
+"""Rows that are files: found, checked and hashed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regraft.contract import Task
+from regraft.data.table import Table
+from regraft.domain import Contents
+from regraft.errors import Problem
+
+
+@dataclass(frozen=True)
+class Found:
+    """The contents of a column, their SHA-256, and what is wrong with some of them."""
+
+    contents: Contents
+    keys: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_contents(table: Table, column: str, task: type[Task]) -> Found:
+    """The files that a column names, by paths within the table's folder, or holds as bytes.
+
+    Problems: empty-input, missing-file, outside-file, too-large, unusable-input.
+    """
+    places: list[Path | bytes] = []
+    keys, problems = [], []
+    for number, cell in enumerate(table.cells(column), 1):
+        try:
+            place = _place(cell, table.folder)
+            content = _checked(place, task)
+        except _Unusable as error:
+            problems.append(Problem(error.code, str(error), number))
+            continue
+        places.append(place)
+        keys.append(hashlib.sha256(content).hexdigest())
+    return Found(Contents(tuple(places)), tuple(keys), tuple(problems))
+
+
+class _Unusable(Exception):
+    """Why a row cannot be used."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def _place(cell: Any, folder: Path) -> Path | bytes:
+    if isinstance(cell, bytes):
+        return cell
+    if not isinstance(cell, str) or not cell.strip():
+        raise _Unusable("empty-input", "the input is neither the path of a file nor its content")
+    root = folder.resolve()
+    try:
+        path = (root / cell.strip()).resolve()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _Unusable("missing-file", f"no such path: {error}") from error
+    if not path.is_relative_to(root):
+        raise _Unusable("outside-file", f"'{cell}' lies outside {root}, the folder of the table")
+    if not found:
+        raise _Unusable("missing-file", f"there is no file {path}")
+    return path
+
+
+def _checked(place: Path | bytes, task: type[Task]) -> bytes:
+    try:
+        size = len(place) if isinstance(place, bytes) else place.stat().st_size
+        if size > task.largest_file:
+            message = f"{size:,} bytes; the limit for a file is {task.largest_file:,}"
+            raise _Unusable("too-large", message)
+        content = place if isinstance(place, bytes) else place.read_bytes()
+    except OSError as error:
+        message = f"{place!s} cannot be read: {error.strerror or error}"
+        raise _Unusable("missing-file", message) from error
+    reason = task.check(content) if content else "the file is empty"
+    if reason is not None:
+        raise _Unusable("unusable-input", reason)
+    return content
