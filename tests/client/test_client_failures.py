@@ -105,7 +105,7 @@ def test_a_refused_request_is_not_repeated(client, server, spec):
     with pytest.raises(RemoteError, match="Did you mean 'linear-probe'") as caught:
         client.adapt(spec.model_copy(update={"strategy": "linear-prob"}), False, silent)
     assert caught.value.status == 404
-    assert calls == ["/v1/datasets", "/v1/adaptations"]
+    assert calls == ["/v1/tasks", "/v1/datasets", "/v1/adaptations"]
 
 
 def test_a_repeated_request_gives_up_in_the_end():

@@ -37,6 +37,8 @@ def _task(task: Any) -> JSON:
         "modality": task.modality,
         "primary": task.primary,
         "summary": task.summary,
+        "suffixes": list(task.suffixes),
+        "columns": {"input": list(task.columns.input), "label": list(task.columns.label)},
     }
 
 

@@ -2,31 +2,43 @@
 
 import os.path
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from regraft.client.connection import Connection
-from regraft.domain import AdaptationSpec
+from regraft.client.packing import packed
+from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import DataError, Problem
 
 PREFIX = "dataset:"
 FIELDS = ("data", "test", "validation")
-FOLDER = (
-    "is a folder, which cannot be sent to a server: send a Parquet file with the contents of the "
-    "files in a column, or adapt while no server owns the home"
-)
 
 
 def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
-    """The spec with references in place of its local files, each of which is sent once.
+    """The spec with references in place of its local files, each of which is sent once; where rows
+    are files of their own, these are sent within.
 
     Raises DataError before anything is sent if one of them is missing or cannot be read.
     """
     given = {field: getattr(spec, field) for field in FIELDS}
     local = {name for name in given.values() if name and not name.startswith(PREFIX)}
-    paths = {name: _checked(name) for name in sorted(local)}
-    references = {name: _upload(path, connection) for name, path in paths.items()}
+    task = _task(spec.task, connection) if local else None
+    paths = {name: _checked(name, task is not None) for name in sorted(local)}
+    with TemporaryDirectory() as scratch:
+        if task is not None:
+            paths = {
+                name: packed(path, task, spec.input_column, Path(scratch) / f"{n}.parquet")
+                for n, (name, path) in enumerate(paths.items())
+            }
+        references = {name: _upload(path, connection) for name, path in paths.items()}
     return spec.model_copy(
         update={field: references.get(name, name) for field, name in given.items()}
     )
+
+
+def _task(name: str, connection: Connection) -> JSON | None:
+    """The server's record of a task whose rows are files; None for any other."""
+    items = connection.ask("GET", "/v1/tasks")["items"]
+    return next((item for item in items if item["name"] == name and item["suffixes"]), None)
 
 
 def with_located_source(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
@@ -44,13 +56,15 @@ def _is_known_source(name: str, connection: Connection) -> bool:
     return any(item["name"] == name for item in connection.ask("GET", "/v1/sources")["items"])
 
 
-def _checked(name: str) -> Path:
+def _checked(name: str, folders: bool) -> Path:
     try:
         path = Path(name).expanduser()
+        if folders and path.is_dir():
+            return path
         if path.is_file():
             path.open("rb").close()
             return path
-        reason = FOLDER if path.is_dir() else "does not exist"
+        reason = "is a directory, not a file" if path.is_dir() else "does not exist"
     except RuntimeError as error:  # the home of an unknown user
         raise DataError(name, [Problem("missing-file", f"no such path: {error}")]) from error
     except OSError as error:

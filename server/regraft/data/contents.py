@@ -29,9 +29,9 @@ def read_contents(table: Table, column: str, task: type[Task]) -> Found:
     keys, problems = [], []
     for number, cell in enumerate(table.cells(column), 1):
         try:
-            place = _place(cell, table.folder)
+            place = find_file(cell, table.folder)
             content = _checked(place, task)
-        except _Unusable as error:
+        except UnusableError as error:
             problems.append(Problem(error.code, str(error), number))
             continue
         places.append(place)
@@ -39,7 +39,7 @@ def read_contents(table: Table, column: str, task: type[Task]) -> Found:
     return Found(Contents(tuple(places)), tuple(keys), tuple(problems))
 
 
-class _Unusable(Exception):
+class UnusableError(Exception):
     """Why a row cannot be used."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -47,21 +47,29 @@ class _Unusable(Exception):
         self.code = code
 
 
-def _place(cell: Any, folder: Path) -> Path | bytes:
+def find_file(cell: Any, folder: Path) -> Path | bytes:
+    """The file that a cell names, which lies in `folder`, or the content that it holds.
+
+    Raises UnusableError: empty-input, missing-file, outside-file.
+    """
     if isinstance(cell, bytes):
         return cell
     if not isinstance(cell, str) or not cell.strip():
-        raise _Unusable("empty-input", "the input is neither the path of a file nor its content")
+        raise UnusableError(
+            "empty-input", "the input is neither the path of a file nor its content"
+        )
     root = folder.resolve()
     try:
         path = (root / cell.strip()).resolve()
         found = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:
-        raise _Unusable("missing-file", f"no such path: {error}") from error
+        raise UnusableError("missing-file", f"no such path: {error}") from error
     if not path.is_relative_to(root):
-        raise _Unusable("outside-file", f"'{cell}' lies outside {root}, the folder of the table")
+        raise UnusableError(
+            "outside-file", f"'{cell}' lies outside {root}, the folder of the table"
+        )
     if not found:
-        raise _Unusable("missing-file", f"there is no file {path}")
+        raise UnusableError("missing-file", f"there is no file {path}")
     return path
 
 
@@ -70,12 +78,12 @@ def _checked(place: Path | bytes, task: type[Task]) -> bytes:
         size = len(place) if isinstance(place, bytes) else place.stat().st_size
         if size > task.largest_file:
             message = f"{size:,} bytes; the limit for a file is {task.largest_file:,}"
-            raise _Unusable("too-large", message)
+            raise UnusableError("too-large", message)
         content = place if isinstance(place, bytes) else place.read_bytes()
     except OSError as error:
         message = f"{place!s} cannot be read: {error.strerror or error}"
-        raise _Unusable("missing-file", message) from error
+        raise UnusableError("missing-file", message) from error
     reason = task.check(content) if content else "the file is empty"
     if reason is not None:
-        raise _Unusable("unusable-input", reason)
+        raise UnusableError("unusable-input", reason)
     return content
