@@ -117,3 +117,23 @@ def fresh_home(tmp_path: Path, exported: Home) -> Home:
     root = tmp_path / "home"
     shutil.copytree(exported.root, root, copy_function=os.link)
     return Home(root)
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty drawings, generated: discs and bars at random places, in random colours."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    folder, rng = tmp_path_factory.mktemp("data") / "shapes", np.random.default_rng(0)
+    for number in range(30):
+        label = ("disc", "bar")[number % 2]
+        image = Image.new("RGB", (96, 80), "white")
+        left, top = rng.integers(0, 40, 2)
+        colour = tuple(int(value) for value in rng.integers(0, 200, 3))
+        box = (int(left), int(top), int(left) + 40, int(top) + (40 if label == "disc" else 9))
+        draw = ImageDraw.Draw(image)
+        (draw.ellipse if label == "disc" else draw.rectangle)(box, fill=colour)
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        image.save(folder / label / f"{number}.png")
+    return folder

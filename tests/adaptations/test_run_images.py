@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from regraft.adaptations.run import run
 from regraft.plugins import Plugins
@@ -25,23 +24,6 @@ predictor = new_pool(home, Runtime())._open(table.routes[-1])
 print(predictor.predict([Path(sys.argv[2]).read_bytes()])['label'][0].decode())
 assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)
 """
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty drawings, generated: discs and bars at random places, in random colours."""
-    folder, rng = tmp_path_factory.mktemp("data") / "shapes", np.random.default_rng(0)
-    for number in range(30):
-        label = ("disc", "bar")[number % 2]
-        image = Image.new("RGB", (96, 80), "white")
-        left, top = rng.integers(0, 40, 2)
-        colour = tuple(int(value) for value in rng.integers(0, 200, 3))
-        box = (int(left), int(top), int(left) + 40, int(top) + (40 if label == "disc" else 9))
-        draw = ImageDraw.Draw(image)
-        (draw.ellipse if label == "disc" else draw.rectangle)(box, fill=colour)
-        (folder / label).mkdir(parents=True, exist_ok=True)
-        image.save(folder / label / f"{number}.png")
-    return folder
 
 
 def test_a_folder_of_images_becomes_an_endpoint(

@@ -1,0 +1,43 @@
+"""Images on a server: adapted from a folder that the client sends, asked for by tritonclient."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from regraft.domain import AdaptationSpec
+from tests.server.conftest import Server
+
+SCRIPT = Path(__file__).with_name("triton_images_check.py")
+
+pytestmark = [pytest.mark.ray, pytest.mark.clients]
+
+
+def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(
+    server: Server, triton: Path, shapes: Path
+) -> None:
+    asked = {"task": "image-classification", "source": "efficientnet-lite0", "data": str(shapes)}
+    with server.client() as client:
+        spec = AdaptationSpec(name="shapes", split=(0.6, 0.2, 0.2), **asked)
+        result = client.adapt(spec, False, lambda kind, data: None)
+    assert result["metrics"]["accuracy"] == 1
+
+    picture = next((shapes / "bar").iterdir())
+    command = [triton, SCRIPT, server.url.removeprefix("http://"), "shapes", picture]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
+    assert found["files"] == ["bar", "bar"]
+    assert set(found["pixels"]) <= {"bar", "disc"}
+    assert len(found["pixels"]) == 3
+    for wrong, message in (
+        ("text", "no image"),
+        ("truncated", "damaged"),
+        ("four_channels", "must have the shape [-1, -1, -1, 3]"),
+        ("floats", "must be UINT8"),
+    ):
+        status, told = found[wrong]
+        assert status == "400", found[wrong]
+        assert message in told
