@@ -34,6 +34,7 @@ class ImageClassification(Classification):
         label=("label", "class", "category", "target", "y"),
     )
     suffixes = SUFFIXES
+    largest_batch = 50_000_000
     inputs: ImageInputs
 
     @classmethod
@@ -47,6 +48,13 @@ class ImageClassification(Classification):
     def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
         (tensor,) = self.inputs.tensors
         return {tensor.name: np.stack([pixels(row, self.inputs) for row in rows])}
+
+    def size(self, row: Any) -> int:
+        """Pixels to decode: the model sees as many of every image."""
+        if isinstance(row, bytes):
+            image = open_image(row)
+            return image.width * image.height
+        return int(row.shape[0] * row.shape[1])
 
     def augment(self, batch: Any, rng: np.random.Generator) -> dict[str, Any]:
         return {name: varied(images, rng) for name, images in batch.items()}

@@ -4,12 +4,25 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from regraft import ImageInputs, InvalidInputError, TooLargeError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 25_000_000
+# Texts within a PNG, which Pillow inflates with the header: 64 MiB a file would take seconds.
+PngImagePlugin.MAX_TEXT_MEMORY = 2**20
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to undo each EXIF orientation (EXIF 2.32, tag 0x0112)."""
 SIDES = (1, 65_500)
 NOT_AN_IMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 """What Pillow raises for damaged files, by format."""
@@ -52,9 +65,15 @@ def decode(content: bytes, least: int | None = None) -> Image.Image:
         if least is not None and image.format == "JPEG":
             image.draft("RGB", (least, least))
         image.load()
-        return _rgb(ImageOps.exif_transpose(image))
-    except NOT_AN_IMAGE as error:
+        return _rgb(_upright(image))
+    except Exception as error:  # damaged metadata makes Pillow raise almost anything
         raise InvalidInputError(f"The image is damaged: {error}.") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as a camera says; not by Pillow, which would write all metadata anew."""
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

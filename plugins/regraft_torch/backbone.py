@@ -7,10 +7,6 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-# Of ImageNet's red, green and blue, on a scale of 0 to 255.
-MEAN = (123.675, 116.28, 103.53)
-DEVIATION = (58.395, 57.12, 57.375)
-
 
 def network(architecture: str, weights: Path | None) -> Any:
     """The network with these weights; without, always the same random ones."""
@@ -27,18 +23,14 @@ def network(architecture: str, weights: Path | None) -> Any:
 class Backbone(nn.Module):
     """Pixels [B, H, W, 3] of 0 to 255 in; the last map [B, C, H', W'] out, or its mean [B, C]."""
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, network: Any, pooled: bool) -> None:
+    def __init__(self, network: Any, scale: tuple[float, float], pooled: bool) -> None:
         super().__init__()
         self.network = network
         self.network._fc = None
+        self.mean, self.deviation = scale
         self.pooled = pooled
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        channels = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
+        channels = pixels.permute(0, 3, 1, 2).to(self.network._conv_head.weight.dtype)
         found: Tensor = self.network.extract_features((channels - self.mean) / self.deviation)
         return found.mean((2, 3)) if self.pooled else found

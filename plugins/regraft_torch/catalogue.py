@@ -12,7 +12,8 @@ RANDOM = "?init=random"
 @dataclass(frozen=True)
 class Entry:
     """A catalogue row: `weights` is a file in the package that `package` imports; `code` is the
-    package with the architecture."""
+    package with the architecture. Mean and deviation are of pixels from 0 to 255, as in training.
+    """
 
     descriptor: SourceDescriptor
     architecture: str
@@ -24,6 +25,8 @@ class Entry:
     side: int
     resize: int
     size: int
+    mean: float
+    deviation: float
 
     def weights_path(self) -> Path:
         """The weights, found without an import; InvalidInputError tells what to install."""
@@ -56,5 +59,7 @@ CATALOGUE = {
         side=224,
         resize=256,
         size=1280,
+        mean=127,
+        deviation=128,
     ),
 }

@@ -30,7 +30,8 @@ class ImageModule(SourceModel):
 
     def fingerprint(self) -> str:
         weights = "random" if self.random else self.entry.sha256
-        whole = f"{self.entry.architecture} {weights} {self.inputs}"
+        scale = (self.entry.mean, self.entry.deviation)
+        whole = f"{self.entry.architecture} {weights} {self.inputs} {scale}"
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def module(self, feature: Feature) -> "nn.Module":
@@ -39,7 +40,7 @@ class ImageModule(SourceModel):
         if not self.random:
             self._check()
         made = network(self.entry.architecture, None if self.random else self.weights)
-        return Backbone(made, feature.form == "pooled")
+        return Backbone(made, (self.entry.mean, self.entry.deviation), feature.form == "pooled")
 
     def _check(self) -> None:
         with self.weights.open("rb") as file:

@@ -72,6 +72,7 @@ def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None
         (["endpoints", "rollback", "nothing"], "Unknown endpoint 'nothing'"),
         (["endpoints", "promote", "nothing", "1"], "Unknown version of 'nothing' '1'"),
         (["predict", "nothing", "text"], "Unknown endpoint 'nothing'"),
+        (["predict", "reviews", "--file", __file__], "Endpoint 'reviews' takes texts, not files."),
         (["predict", "nothing"], "Give texts, or files with --file"),
         (["nothing"], "No such command"),
     ],

@@ -46,6 +46,30 @@ def test_a_table_is_sent_with_contents_in_place_of_paths(client, server, spec, f
     ]
 
 
+def test_the_column_is_the_one_that_would_be_chosen_here(client, server, spec, folder) -> None:
+    table = folder / "rows.csv"
+    table.write_text("filename,image,label\nfirst,cat/0.png,cat\nsecond,dog/1.png,dog\n")
+    assert [row["image"] for row in sent(client, server, spec, table)] == [
+        b"picture 0",
+        b"picture 1",
+    ]
+    table.write_text("photo,label\ncat/0.png,cat\ndog/1.png,dog\n")
+    assert [row["photo"] for row in sent(client, server, spec, table)] == [
+        b"picture 0",
+        b"picture 1",
+    ]
+
+
+def test_a_parquet_file_of_paths_is_packed_and_one_of_contents_is_not(
+    client, server, spec, folder
+) -> None:
+    for cells in (["cat/0.png", "dog/1.png"], [b"picture 0", b"picture 1"]):
+        columns = {"image": cells, "label": ["cat", "dog"]}
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / "rows.parquet")
+        rows = sent(client, server, spec, folder / "rows.parquet")
+        assert [row["image"] for row in rows] == [b"picture 0", b"picture 1"]
+
+
 def test_missing_files_are_found_before_anything_is_sent(client, server, spec, folder) -> None:
     table = folder / "rows.csv"
     table.write_text("path,label\ncat/0.png,cat\ngone.png,dog\n../x.png,dog\n")

@@ -134,6 +134,20 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
     assert [code for code, _ in codes(folder)] == ["outside-file"]
 
 
+def test_a_table_that_came_over_the_network_names_no_file(folder: Path) -> None:
+    data = table(folder, "a/0.NOTE,a", "b/0.NOTE,b")
+    spec = AdaptationSpec(name="n", source="s", data="dataset:rows")
+    with pytest.raises(DataError, match="send the content") as raised:
+        load_dataset(spec, Notes, Settings(), lambda reference: data)
+    assert {problem.code for problem in raised.value.problems} == {"outside-file"}
+
+
+def test_a_class_may_begin_with_a_space_and_a_folder_may_end_like_a_file(folder: Path) -> None:
+    (folder / "a").rename(folder / " a")
+    (folder / "b" / "folder.note").mkdir()
+    assert sum(load(folder).counts().values()) == 24
+
+
 def test_a_folder_without_classes_says_how_it_should_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one folder a class is expected"):
         load(tmp_path)

@@ -59,6 +59,11 @@ def test_a_file_that_is_too_large_or_no_image_is_refused() -> None:
         TASK.rows(files(png(), b"no image"))
 
 
+def test_the_size_of_a_row_is_what_there_is_to_decode() -> None:
+    assert TASK.size(png(40)) == 1600
+    assert TASK.size(np.zeros((5, 7, 3), np.uint8)) == 35
+
+
 def test_people_send_base64() -> None:
     assert TASK.read_inputs([base64.b64encode(png()).decode()]) == [png()]
     for wrong in ("not base64!", 7, None):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from regraft.contract import ImageInputs
 from regraft.errors import InvalidInputError, TooLargeError
-from regraft_image.pixels import decode, pixels
+from regraft_image.pixels import decode, open_image, pixels
 
 INPUTS = ImageInputs((), 4, 4, 5)
 
@@ -46,6 +46,38 @@ def test_a_photo_is_turned_upright() -> None:
     upright = decode(encoded(halves(), "JPEG", exif=exif, quality=95))
     assert upright.size == (4, 8)
     assert np.asarray(upright)[1, 1, 0] > 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_undone(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(halves(), exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    assert np.array_equal(np.asarray(decode(content)), np.asarray(expected))
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_damaged_metadata_is_no_internal_error(random: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "camera"
+    exif[0x8769] = {0x9003: "2026:01:01 00:00:00", 0x829A: 0.01}
+    content = bytearray(encoded(halves(), "JPEG", exif=exif))
+    for _ in range(4):
+        content[random.randrange(20, 160)] = random.randrange(256)
+    with contextlib.suppress(InvalidInputError, TooLargeError):
+        assert decode(bytes(content)).mode == "RGB"
+
+
+def test_long_texts_in_a_png_are_refused() -> None:
+    info = PngImagePlugin.PngInfo()
+    for number in range(8):
+        info.add_text(f"key{number}", "x" * 500_000, zip=True)
+    content = encoded(halves(), pnginfo=info)
+    assert len(content) < 20_000
+    with pytest.raises(InvalidInputError):
+        open_image(content)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "P", "RGBA", "I;16"])

@@ -29,6 +29,22 @@ def test_the_pooled_feature_is_the_mean_of_the_map(plugins: Plugins) -> None:
     assert torch.allclose(pooled, whole.mean((2, 3)), atol=1e-6)
 
 
+def test_weights_and_scale_fit_each_other() -> None:
+    """A plain grey picture is in the middle of what the network was trained on: zero."""
+    source = ImageModule("x", ENTRY, WEIGHTS, random=False)
+    module = source.module(source.features[0]).eval()
+    with torch.no_grad():
+        grey = module(pixels=torch.full((1, 224, 224, 3), 127, dtype=torch.uint8))
+        zero = module.network.extract_features(torch.zeros(1, 3, 224, 224)).mean((2, 3))
+    assert torch.allclose(grey, zero, atol=1e-6)
+
+
+def test_another_scale_is_another_model() -> None:
+    one = ImageModule("x", ENTRY, WEIGHTS, random=False)
+    other = ImageModule("x", dataclasses.replace(ENTRY, mean=100), WEIGHTS, random=False)
+    assert one.fingerprint() != other.fingerprint()
+
+
 def test_an_untrained_one_is_another_and_always_the_same(plugins: Plugins) -> None:
     trained = plugins.open_source("efficientnet-lite0")
     random = plugins.open_source("efficientnet-lite0?init=random")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regraft.errors import OverloadedError, TooLargeError
+from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.telemetry import BatchRecord, Silent
 
@@ -257,6 +257,44 @@ def test_a_full_queue_is_told_with_when_to_come_back() -> None:
 def test_a_request_that_never_fits_is_too_large() -> None:
     with pytest.raises(TooLargeError, match="at most 4"):
         run(lambda batcher: batcher.predict(predictor(Gate()), ["x"] * 5), queued_rows=4)
+
+
+def test_a_failure_says_nothing_of_how_long_such_work_takes() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        for text in ("poison", "poison", "abcdef"):
+            await asyncio.gather(batcher.predict(predictor(gate), [text]), return_exceptions=True)
+
+    run(scenario, short_seconds=60.0)
+    assert all(name.startswith("worker") for name in gate.threads)
+
+
+def test_a_stopped_worker_fails_requests_at_once_instead_of_keeping_them() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        batcher.worker.shutdown()
+        for _ in range(2):
+            with pytest.raises(NotReadyError, match="stopping"):
+                await asyncio.wait_for(batcher.predict(predictor(Gate()), ["a"]), 5)
+
+    run(scenario)
+
+
+def test_a_batch_that_was_taken_off_the_worker_is_failed() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        blocker = batcher.worker.submit(gate.open.wait, 10)
+        asked = asyncio.create_task(batcher.predict(predictor(gate), ["a"]))
+        await settle()
+        batcher.worker.shutdown(wait=False, cancel_futures=True)
+        gate.open.set()
+        with pytest.raises(NotReadyError, match="stopping"):
+            await asyncio.wait_for(asked, 5)
+        blocker.result()
+
+    run(scenario)
 
 
 def test_every_batch_is_recorded_with_its_rows_and_waits() -> None:

@@ -20,6 +20,8 @@ from regraft.serving.telemetry import RequestRecord, Silent
 class Task:
     """Answers the length of each text."""
 
+    suffixes = ()
+
     def request_tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec("text", "BYTES", ("batch",)),)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from regraft.registry.home import Home
-from regraft.serving import optimised
+from regraft.serving import optimised, sessions
 from regraft.serving.optimised import WEIGHTS, optimised_copy
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime
@@ -55,6 +55,15 @@ def test_a_damaged_copy_is_made_anew(blob: Path, tmp_path: Path) -> None:
     weights.write_bytes(b"?" * len(whole))
     assert optimised_copy(blob, tmp_path) == copy
     assert weights.read_bytes() == whole
+
+
+def test_a_copy_that_is_deleted_before_it_is_opened_is_done_without(
+    blob: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone" / "graph.onnx"
+    monkeypatch.setattr(sessions, "optimised_copy", lambda path, directory: gone)
+    backbone = Backbone(blob, Runtime(optimised=tmp_path))
+    assert backbone.features(BATCH).shape[0] == 2
 
 
 def test_another_machine_has_a_copy_of_its_own(

@@ -26,11 +26,18 @@ def predict(endpoint: str, inputs: tuple[str, ...], files: tuple[str, ...], **gi
     if bool(inputs) == bool(files):
         raise InvalidInputError("Give texts, or files with --file, and not both.")
     with open_backend(settings_from(home=given["home"], url=given["url"])) as backend:
+        if files and not _takes_files(backend, endpoint):
+            raise InvalidInputError(f"Endpoint '{endpoint}' takes texts, not files.")
         answer = backend.predict(endpoint, asked)
     if given["as_json"]:
         print_json(answer)
         return
     print_predictions(inputs or files, answer)
+
+
+def _takes_files(backend: Any, endpoint: str) -> bool:
+    task = backend.model(endpoint, None)["task"]
+    return any(row["name"] == task and row["suffixes"] for row in backend.listing("tasks"))
 
 
 def _content(file: str) -> str:

@@ -1,14 +1,17 @@
 """Data whose rows are files, as one Parquet file that can be sent."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.contract import Columns
 from regraft.data.cells import as_text
+from regraft.data.columns import choose_columns
 from regraft.data.contents import UnusableError, find_file
 from regraft.data.reading import read_table
 from regraft.data.table import Table
-from regraft.domain import JSON
+from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import DataError, Problem
 from regraft.settings import Settings
 
@@ -16,22 +19,39 @@ TOGETHER = 64
 """Rows that are in memory at a time."""
 
 
-def packed(path: Path, task: JSON, column: str | None, target: Path) -> Path:
-    """A Parquet file at `target` with the contents in place of the paths; `path` itself where there
-    is nothing to put in place.
+@dataclass(frozen=True)
+class Packing:
+    """How files go into a table: the server's record of the task, and the input's column."""
 
-    `task` is the server's record of the task, `column` the input's if the user named it. Raises
-    DataError with every file that cannot be found.
-    """
-    if path.suffix.lower() == ".parquet":
-        return path
-    table = read_table(str(path), path, Settings(), task["suffixes"])
-    expected = task["columns"]["input"]
-    found = column or next((name for name in table.names if name.casefold() in expected), None)
-    if found not in table.names:
-        return path
-    _write(table, found, _places(table, found), target)
-    return target
+    task: JSON
+    column: str | None
+
+    @classmethod
+    def of(cls, task: JSON, spec: AdaptationSpec, data: Path | None) -> "Packing":
+        """The column as it would be chosen on this machine, from DATA if it is a local file."""
+        if data is None:
+            return cls(task, spec.input_column)
+        table = read_table(str(data), data, Settings(), task["suffixes"])
+        columns = Columns(*(tuple(task["columns"][role]) for role in ("input", "label")))
+        return cls(task, choose_columns(table, columns, spec).input)
+
+    def packed(self, path: Path, target: Path) -> Path:
+        """A Parquet file at `target` with contents in place of paths; `path` itself where there are
+        none. Raises DataError with every file that cannot be found or read."""
+        table = read_table(str(path), path, Settings(), self.task["suffixes"])
+        expected = self.task["columns"]["input"]
+        column = self.column or next((n for n in table.names if n.casefold() in expected), None)
+        if column is None or column not in table.names:
+            return path
+        places = _places(table, column)
+        if all(isinstance(place, bytes) for place in places):
+            return path
+        try:
+            _write(table, column, places, target)
+        except (OSError, UnicodeError) as error:
+            problem = Problem("unreadable-file", f"a file or a name cannot be read: {error}")
+            raise DataError(str(path), [problem]) from error
+        return target
 
 
 def _places(table: Table, column: str) -> list[Path | bytes]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from regraft.client.connection import Connection
-from regraft.client.packing import packed
+from regraft.client.packing import Packing
 from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import DataError, Problem
 
@@ -25,9 +25,11 @@ def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec
     paths = {name: _checked(name, task is not None) for name in sorted(local)}
     with TemporaryDirectory() as scratch:
         if task is not None:
+            packing = Packing.of(task, spec, paths.get(spec.data))
+            given["input_column"] = packing.column
             paths = {
-                name: packed(path, task, spec.input_column, Path(scratch) / f"{n}.parquet")
-                for n, (name, path) in enumerate(paths.items())
+                name: packing.packed(path, Path(scratch) / f"{number}.parquet")
+                for number, (name, path) in enumerate(paths.items())
             }
         references = {name: _upload(path, connection) for name, path in paths.items()}
     return spec.model_copy(

@@ -47,8 +47,9 @@ class UnusableError(Exception):
         self.code = code
 
 
-def find_file(cell: Any, folder: Path) -> Path | bytes:
-    """The file that a cell names, which lies in `folder`, or the content that it holds.
+def find_file(cell: Any, folder: Path | None) -> Path | bytes:
+    """The file that a cell names, which lies in `folder`, or the content that it holds. Without a
+    folder only contents are taken: the table came over the network.
 
     Raises UnusableError: empty-input, missing-file, outside-file.
     """
@@ -58,18 +59,19 @@ def find_file(cell: Any, folder: Path) -> Path | bytes:
         raise UnusableError(
             "empty-input", "the input is neither the path of a file nor its content"
         )
+    if folder is None:
+        raise UnusableError("outside-file", "the input is a path: send the content, as Parquet can")
     root = folder.resolve()
     try:
-        path = (root / cell.strip()).resolve()
+        exact = (root / cell).resolve()
+        path = exact if exact.is_file() else (root / cell.strip()).resolve()
         found = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:
         raise UnusableError("missing-file", f"no such path: {error}") from error
     if not path.is_relative_to(root):
-        raise UnusableError(
-            "outside-file", f"'{cell}' lies outside {root}, the folder of the table"
-        )
+        raise UnusableError("outside-file", f"'{cell}' lies outside the folder of the table")
     if not found:
-        raise UnusableError("missing-file", f"there is no file {path}")
+        raise UnusableError("missing-file", f"there is no file '{cell}'")
     return path
 
 

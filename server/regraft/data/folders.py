@@ -25,7 +25,8 @@ def _files(path: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     for file in path.rglob("*"):
         relative = file.relative_to(path)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if len(relative.parts) > 1 and not hidden and file.suffix.lower() in suffixes:
+        fits = len(relative.parts) > 1 and file.suffix.lower() in suffixes
+        if fits and not hidden and file.is_file():
             yield relative
 
 

@@ -12,6 +12,9 @@ from regraft.data.table import Table, check_shape
 from regraft.errors import DataError, Problem
 from regraft.settings import Settings
 
+UPLOADED = "dataset:"
+"""How references to files begin that came over the network."""
+
 READERS: dict[str, Callable[[str, Path], Table]] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
@@ -32,7 +35,9 @@ def read_table(source: str, path: Path, settings: Settings, suffixes: Sequence[s
             table = read_folder(source, path, suffixes)
         else:
             _check_file(source, path, settings.max_upload)
-            table = replace(_reader(source, path)(source, path), folder=path.parent)
+            table = _reader(source, path)(source, path)
+            if not source.startswith(UPLOADED):
+                table = replace(table, folder=path.parent)
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror or error}"
         raise DataError(source, [Problem("unreadable-file", reason)]) from error

@@ -14,14 +14,14 @@ class Table:
     """Named columns of `height` cells each; row numbers count from 1.
 
     `cells(name)` gives one column as Python values. `source` is what error messages call the file.
-    Paths in a cell are relative to `folder`.
+    Paths in a cell are relative to `folder`; without one a cell may name no file.
     """
 
     source: str
     names: tuple[str, ...]
     height: int
     cells: Callable[[str], Sequence[Any]]
-    folder: Path = Path()
+    folder: Path | None = None
 
 
 def check_shape(table: Table, max_rows: int) -> None:

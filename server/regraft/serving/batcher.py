@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from regraft.contract import Array
-from regraft.errors import OverloadedError, TooLargeError
+from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import BatchRecord, Telemetry
 
@@ -117,10 +117,26 @@ class Batcher:
             self._end(batch, run_batch(batch))
             return
         loop = asyncio.get_running_loop()
-        running = self.worker.submit(run_batch, batch)
+        try:
+            running = self.worker.submit(run_batch, batch)
+        except RuntimeError:  # the worker was shut down
+            self._give_up(batch)
+            return
         running.add_done_callback(
-            lambda done: loop.call_soon_threadsafe(self._end, batch, done.result())
+            lambda done: loop.call_soon_threadsafe(self._collect, batch, done)
         )
+
+    def _collect(self, batch: list[Item], done: "Future[Done]") -> None:
+        if done.cancelled():
+            self._give_up(batch)
+        else:
+            self._end(batch, done.result())
+
+    def _give_up(self, batch: list[Item]) -> None:
+        self.busy = False
+        for item in batch:
+            if not item.answer.done():
+                item.answer.set_exception(NotReadyError("This replica is stopping."))
 
     def _take(self) -> list[Item]:
         """The oldest item, and those of its group that are nearest to it in size."""
@@ -153,7 +169,7 @@ class Batcher:
 
     def _end(self, batch: list[Item], done: "Done") -> None:
         self.calm = len(batch) == 1 and not self.waiting
-        if len(batch) == 1:
+        if len(batch) == 1 and not isinstance(done.answers[0], Exception):
             self.short.learn(batch[0], done.record.seconds)
         for item, answer in zip(batch, done.answers, strict=True):
             if item.answer.done():

@@ -1,12 +1,13 @@
 """What each route of the protocol does."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from regraft.contract import Array, Arrays, TensorSpec
+from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
 from regraft.serving.batcher import Batcher
@@ -71,7 +72,8 @@ class Inference:
         if any(output.classification for output in asked.outputs or ()):
             raise UnsupportedError("The classification extension is not supported.")
         check_tensors(predictor.task.request_alternatives(), asked.tensors)
-        tensors = await self._predict(request, predictor, predictor.task.rows(asked.tensors))
+        rows = await _read(predictor.task, predictor.task.rows, asked.tensors)
+        tensors = await self._predict(request, predictor, rows)
         answer = protocol.build_infer(predictor.name, predictor.version, asked, tensors)
         return Response(answer.body, 200, answer.headers)
 
@@ -84,7 +86,8 @@ class Inference:
         inputs = asked["inputs"]
         if not isinstance(inputs, list) or not inputs:
             raise BadRequestError("'inputs' must be a list with at least one item.")
-        tensors = await self._predict(request, predictor, predictor.task.read_inputs(inputs))
+        rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
+        tensors = await self._predict(request, predictor, rows)
         predictions = predictor.task.answers(tensors)
         return JSONResponse(
             {
@@ -116,6 +119,11 @@ class Inference:
         return protocol.decode_content(
             body, request.headers.get("content-encoding"), self.caps.body
         )
+
+
+async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any) -> list[Any]:
+    """Rows from a request. To look into files takes time, which the event loop has not."""
+    return await asyncio.to_thread(read, given) if task.suffixes else read(given)
 
 
 def _ok(ready: bool) -> int:

@@ -1,5 +1,6 @@
 """onnxruntime sessions with settings that do not surprise."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import onnxruntime
 
 from regraft.errors import NotReadyError
 from regraft.serving.optimised import optimised_copy
+
+log = logging.getLogger("regraft.serving")
 
 CPU = ["CPUExecutionProvider"]
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
@@ -42,7 +45,12 @@ def open_session(path: Path, runtime: Runtime) -> Any:
     if copy is None:
         return onnxruntime.InferenceSession(str(path), options, providers=CPU)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(str(copy), options, providers=CPU)
+    try:
+        return onnxruntime.InferenceSession(str(copy), options, providers=CPU)
+    except Exception as error:  # noqa: BLE001 - onnxruntime's own; the copy was deleted meanwhile
+        log.warning("the optimised copy %s cannot be opened: %s", copy, error)
+        plain = session_options(runtime.threads)
+        return onnxruntime.InferenceSession(str(path), plain, providers=CPU)
 
 
 def _open_on_gpu(path: Path, options: Any) -> Any:

@@ -137,8 +137,8 @@ class Loop:
     def _outputs(self, part: Part) -> Array:
         """Served outputs of all rows; each rank computes every world-th, then all share."""
         self.model.eval()
-        mine = [part.rows[i] for i in range(self.around.rank, len(part.rows), self.around.world)]
-        known = self._forward(mine or part.rows[:1])  # no task encodes an empty batch
+        mine = range(self.around.rank, len(part.rows), self.around.world)
+        known = self._forward(part.rows, mine or range(1))  # no task encodes an empty batch
         shares = self.around.gather(known[: len(mine)])
         joined = np.empty((len(part.rows), *shares[0].shape[1:]), shares[0].dtype)
         for rank, share in enumerate(shares):
@@ -146,12 +146,13 @@ class Loop:
         return joined
 
     @torch.no_grad()
-    def _forward(self, rows: Sequence[Any]) -> Array:
+    def _forward(self, rows: Sequence[Any], chosen: range) -> Array:
+        """Rows are taken a batch at a time: each may be a file."""
         size = 2 * self.plan.batch_size
-        parts = [
-            self.task.activate(self.model(**self._encode(rows[i : i + size]))[1]).cpu().numpy()
-            for i in range(0, len(rows), size)
-        ]
+        parts = []
+        for start in range(0, len(chosen), size):
+            batch = self._encode([rows[i] for i in chosen[start : start + size]])
+            parts.append(self.task.activate(self.model(**batch)[1]).cpu().numpy())
         return np.concatenate(parts)
 
     def _augmented(self, rows: Sequence[Any]) -> dict[str, Array]:
