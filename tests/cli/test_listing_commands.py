@@ -61,6 +61,11 @@ def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None
     )
     table = regraft("predict", "reviews", *texts).out.splitlines()
     assert [line.split()[0] for line in table] == ["LABEL", "positive", "negative"]
+    refused = regraft("predict", "reviews", "--file", __file__)
+    assert (refused.code, refused.err) == (
+        2,
+        "Error: Endpoint 'reviews' takes texts, not files.\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,6 @@ def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None
         (["endpoints", "rollback", "nothing"], "Unknown endpoint 'nothing'"),
         (["endpoints", "promote", "nothing", "1"], "Unknown version of 'nothing' '1'"),
         (["predict", "nothing", "text"], "Unknown endpoint 'nothing'"),
-        (["predict", "reviews", "--file", __file__], "Endpoint 'reviews' takes texts, not files."),
         (["predict", "nothing"], "Give texts, or files with --file"),
         (["nothing"], "No such command"),
     ],
