@@ -19,6 +19,9 @@ from pydantic import (
 JSON = dict[str, Any]
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+UPLOADED = "dataset:"
+"""How a reference to data begins that came over the network."""
+
 RESERVED_NAMES = frozenset({"stats", "versions", "ready"})
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]

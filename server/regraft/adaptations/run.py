@@ -10,11 +10,10 @@ from regraft.adaptations.context import Context
 from regraft.adaptations.lineage import lineage
 from regraft.adaptations.request import Request, check_request
 from regraft.data.load import load_dataset
-from regraft.domain import JSON, Adaptation, ModelVersion, State
+from regraft.domain import JSON, UPLOADED, Adaptation, ModelVersion, State
 from regraft.errors import CancelledRunError, DataError, RegraftError, RunFailedError
 from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
-from regraft.registry.uploads import PREFIX
 
 log = logging.getLogger("regraft.adaptations")
 
@@ -81,7 +80,7 @@ def _check_open(context: Context) -> None:
 
 def _resolver(context: Context) -> Callable[[str], Path]:
     def resolve(reference: str) -> Path:
-        if reference.startswith(PREFIX):
+        if reference.startswith(UPLOADED):
             return context.registry.uploads.path(reference)
         return Path(context.plugins.dataset_path(reference)).expanduser()
 

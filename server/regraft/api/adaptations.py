@@ -12,9 +12,8 @@ from regraft.adaptations.request import check_request, parse_spec
 from regraft.api.control_body import ControlBody, documented
 from regraft.api.progress import RunProgress
 from regraft.api.services import FromServices, Services
-from regraft.domain import JSON, AdaptationSpec, State
+from regraft.domain import JSON, UPLOADED, AdaptationSpec, State
 from regraft.errors import InvalidInputError
-from regraft.registry.uploads import PREFIX
 
 router = APIRouter(prefix="/v1/adaptations", tags=["adaptations"])
 
@@ -121,9 +120,9 @@ def _check_uploaded(spec: AdaptationSpec, services: Services) -> None:
     ):
         if reference is None:
             continue
-        if not reference.startswith(PREFIX):
+        if not reference.startswith(UPLOADED):
             raise InvalidInputError(
-                f"{field}: a server takes a data set as '{PREFIX}ID', not {reference[:60]!r}. "
+                f"{field}: a server takes a data set as '{UPLOADED}ID', not {reference[:60]!r}. "
                 "Upload the file first: POST /v1/datasets?filename=NAME answers its reference."
             )
         services.registry.uploads.path(reference)

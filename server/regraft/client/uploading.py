@@ -6,10 +6,9 @@ from tempfile import TemporaryDirectory
 
 from regraft.client.connection import Connection
 from regraft.client.packing import Packing
-from regraft.domain import JSON, AdaptationSpec
+from regraft.domain import JSON, UPLOADED, AdaptationSpec
 from regraft.errors import DataError, Problem
 
-PREFIX = "dataset:"
 FIELDS = ("data", "test", "validation")
 
 
@@ -20,7 +19,7 @@ def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec
     Raises DataError before anything is sent if one of them is missing or cannot be read.
     """
     given = {field: getattr(spec, field) for field in FIELDS}
-    local = {name for name in given.values() if name and not name.startswith(PREFIX)}
+    local = {name for name in given.values() if name and not name.startswith(UPLOADED)}
     task = _task(spec.task, connection) if local else None
     paths = {name: _checked(name, task is not None) for name in sorted(local)}
     with TemporaryDirectory() as scratch:

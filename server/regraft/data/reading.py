@@ -9,11 +9,9 @@ from regraft.data.folders import read_folder
 from regraft.data.jsonl import read_jsonl
 from regraft.data.parquet import read_parquet
 from regraft.data.table import Table, check_shape
+from regraft.domain import UPLOADED
 from regraft.errors import DataError, Problem
 from regraft.settings import Settings
-
-UPLOADED = "dataset:"
-"""How references to files begin that came over the network."""
 
 READERS: dict[str, Callable[[str, Path], Table]] = {
     ".csv": read_csv,

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, insert, select
 
-from regraft.domain import JSON
+from regraft.domain import JSON, UPLOADED
 from regraft.errors import InvalidInputError, TooLargeError, UnknownNameError
 from regraft.registry.schema import datasets, reader
 
-PREFIX = "dataset:"
 SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
 
 
@@ -42,7 +41,7 @@ class UploadRegistry:
             partial.unlink(missing_ok=True)
         row = {"id": identifier, "filename": filename[:255], "sha256": digest, "size": size}
         await asyncio.to_thread(self._insert, row)
-        return {**row, "reference": f"{PREFIX}{identifier}"}
+        return {**row, "reference": f"{UPLOADED}{identifier}"}
 
     def _insert(self, row: JSON) -> None:
         with self.engine.begin() as connection:
@@ -50,7 +49,7 @@ class UploadRegistry:
 
     def path(self, reference: str) -> Path:
         """The stored file of `dataset:ID`."""
-        identifier = reference.removeprefix(PREFIX)
+        identifier = reference.removeprefix(UPLOADED)
         query = select(datasets.c.filename).where(datasets.c.id == identifier)
         with self.reading.begin() as connection:
             filename = connection.scalar(query)
