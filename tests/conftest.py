@@ -104,9 +104,10 @@ def reviews(tmp_path: Path) -> Path:
 def exported(
     tmp_path_factory: pytest.TempPathFactory, plugins: Plugins, minilm: SourceModel, tiny_bert: Path
 ) -> Home:
-    """A home in which the default features of minilm and of tiny_bert were exported."""
+    """A home in which default features were exported: of tiny_bert, and of the catalogue's."""
     home = Home(tmp_path_factory.mktemp("exported")).create()
-    for source in (minilm, plugins.open_source(str(tiny_bert))):
+    names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
+    for source in (minilm, *map(plugins.open_source, names)):
         frozen_backbone(source, source.features[0], home)
     return home
 
@@ -117,6 +118,24 @@ def fresh_home(tmp_path: Path, exported: Home) -> Home:
     root = tmp_path / "home"
     shutil.copytree(exported.root, root, copy_function=os.link)
     return Home(root)
+
+
+@pytest.fixture(scope="session")
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty sounds, generated: a tone that rises and one that falls, at any pitch and length."""
+    import numpy as np
+    import soundfile
+
+    folder, rng = tmp_path_factory.mktemp("data") / "sweeps", np.random.default_rng(0)
+    for number in range(30):
+        label = ("rising", "falling")[number % 2]
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        count = int(rng.integers(4_000, 12_000))
+        ends = rng.uniform(150, 250) * np.array([1, 2] if label == "rising" else [2, 1])
+        phase = 2 * np.pi * np.cumsum(np.linspace(*ends, count)) / 22_050
+        kind = ("wav", "flac", "ogg")[number % 3]
+        soundfile.write(folder / label / f"{number}.{kind}", 0.3 * np.sin(phase), 22_050)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 from pydantic import BaseModel
 
-from regraft import LinearHead, NoOptions, ParameterGroup, SourceModel, TextInputs
+from regraft import Feature, LinearHead, NoOptions, ParameterGroup, SourceModel, TextInputs
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.testing import check_source_model, check_strategy, check_task
@@ -38,6 +39,14 @@ def picture(width: int, height: int, colour: str) -> bytes:
     return file.getvalue()
 
 
+def tone(seconds: float, hertz: float) -> bytes:
+    """A WAV of one channel."""
+    time = np.arange(round(22_050 * seconds)) / 22_050
+    file = io.BytesIO()
+    soundfile.write(file, 0.3 * np.sin(2 * np.pi * hertz * time), 22_050, format="WAV")
+    return file.getvalue()
+
+
 EXAMPLES: dict[str, tuple[list[Any], list[str]]] = {
     "text": (
         ["a good film", "bad", "great, and long enough to be padded against the others", "sad"],
@@ -51,6 +60,10 @@ EXAMPLES: dict[str, tuple[list[Any], list[str]]] = {
             picture(9, 8, "blue"),
         ],
         ["red", "blue", "red", "blue"],
+    ),
+    "audio": (
+        [tone(0.4, 200), tone(0.05, 900), tone(1.3, 220), tone(0.7, 870)],
+        ["low", "high", "low", "high"],
     ),
 }
 """Rows and labels of each modality; a task of a new modality needs a row here."""
@@ -115,6 +128,20 @@ def shared() -> Callable[..., Any]:
     return module
 
 
+def twice_the_first(self: TextEncoder, features: Any) -> Any:
+    from torch import nn
+
+    class Twice(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, **inputs: Any) -> Any:
+            return (self.inner(**inputs),) * len(features)
+
+    return Twice(TextEncoder.module(self, features[0]))
+
+
 BROKEN_SOURCES: dict[str, dict[str, Any]] = {
     "changed between two calls": {"fingerprint": lambda self: f"{random.getrandbits(256):064x}"},
     "64 lower-case hex": {"fingerprint": lambda self: "v1"},
@@ -124,6 +151,14 @@ BROKEN_SOURCES: dict[str, dict[str, Any]] = {
     "positions whose attention_mask is 0": {"module": unmasked},
     "share parameters": {"module": shared()},
     "neither a graph nor a module": {"module": lambda self, feature: None},
+    "must give them in one pass": {"candidates": lambda self, form: self.features},
+    "names what `features` lacks": {
+        "candidates": lambda self, form: (Feature("other", "pooled", 32),)
+    },
+    "gives another 'layer-2' than": {
+        "candidates": lambda self, form: self.features,
+        "modules": twice_the_first,
+    },
 }
 
 
@@ -217,18 +252,18 @@ class Demanding(NoOptions):
     rate: float
 
 
-def guess(self: Any, features: Any, targets: Any) -> LinearHead:
+def guess(self: Any, features: Any, targets: Any, folds: Any) -> LinearHead:
     size = (int(targets.max()) + 1, features.shape[1])
     return LinearHead(np.zeros(size, np.float32), np.zeros(size[0], np.float32))
 
 
-def double(self: Any, features: Any, targets: Any) -> LinearHead:
-    head = LinearProbe.fit(self, features, targets)
+def double(self: Any, features: Any, targets: Any, folds: Any) -> LinearHead:
+    head = LinearProbe.fit(self, features, targets, folds)
     return LinearHead(head.weight.astype(float), head.bias)
 
 
-def unseeded(self: Any, features: Any, targets: Any) -> LinearHead:
-    head = LinearProbe.fit(self, features, targets)
+def unseeded(self: Any, features: Any, targets: Any, folds: Any) -> LinearHead:
+    head = LinearProbe.fit(self, features, targets, folds)
     return LinearHead(head.weight * np.float32(1 + random.random() / 100), head.bias)
 
 
@@ -252,6 +287,7 @@ BROKEN_STRATEGIES: dict[str, tuple[type, dict[str, Any]]] = {
     "of separable training rows": (LinearProbe, {"fit": guess}),
     "as float32": (LinearProbe, {"fit": double}),
     "for the same seed": (LinearProbe, {"fit": unseeded}),
+    "must be a loss": (LinearProbe, {"cross_validate": lambda self, f, t, folds: float(f.std())}),
     "nothing to learn": (Full, {"parameter_groups": lambda self, model: []}),
     "did not attach": (Full, {"parameter_groups": from_outside}),
     "a parameter twice": (

@@ -18,7 +18,10 @@ from regraft.serving.sessions import Runtime
 
 
 class Lengths:
-    """Backbone and task in one: a text's feature is its length and its first character."""
+    """Backbone and task in one: a text's feature is its length and its first character; the second
+    is the sequence of its characters."""
+
+    largest_batch = 2**31
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -33,10 +36,15 @@ class Lengths:
     def features(self, rows: Sequence[str]) -> Any:
         return np.array([[len(row), ord(row[0])] for row in rows], np.float32)
 
+    def outputs(self, rows: Sequence[str]) -> list[Any]:
+        longest = max(map(len, rows))
+        sequences = [[*map(ord, row), *[0] * (longest - len(row))] for row in rows]
+        return [self.features(rows), np.array(sequences, np.float32)]
+
 
 def compute(rows: Sequence[str], lengths: Any = None, **more: Any) -> Any:
     fake: Any = lengths or Lengths()
-    return compute_features(fake, fake, rows, **more)
+    return compute_features(fake, fake, rows, **more)[0]
 
 
 @given(rows=st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=100))
@@ -50,6 +58,21 @@ def test_rows_of_like_size_go_through_together() -> None:
         ["x" * n for n in np.random.default_rng(0).permutation(range(1, 4 * BATCH + 1))], lengths
     )
     assert lengths.batches == [BATCH - 1] * 4
+
+
+def test_sequences_of_all_batches_are_filled_up_to_the_longest() -> None:
+    rows = ["x" * n for n in range(1, 2 * BATCH)]
+    fake: Any = Lengths()
+    _, sequences = compute_features(fake, fake, rows)
+    assert sequences.shape == (len(rows), len(rows))
+    assert np.array_equal((sequences > 0).sum(1), [len(row) for row in rows])
+
+
+def test_batch_holds_no_more_than_the_task_allows() -> None:
+    lengths = Lengths()
+    lengths.largest_batch = 20
+    compute(["x" * 10] * 5 + ["y" * 30], lengths)
+    assert lengths.batches == [0] * 4
 
 
 def test_progress_counts_rows_and_may_stop() -> None:
@@ -75,7 +98,7 @@ def test_batching_does_not_change_real_features(
     backbone = Backbone(exported.blobs.path(blob.sha256), Runtime())
     rows = ["good film " * (n % 7 + 1) for n in range(BATCH + 3)]
     alone = np.concatenate([backbone.features(task.encode([row])) for row in rows])
-    np.testing.assert_allclose(compute_features(backbone, task, rows), alone, atol=1e-5)
+    np.testing.assert_allclose(compute_features(backbone, task, rows)[0], alone, atol=1e-5)
 
 
 def test_cache_gives_back_what_was_put(tmp_path: Path) -> None:

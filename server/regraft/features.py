@@ -22,32 +22,60 @@ def compute_features(
     rows: Sequence[Any],
     progress: Callable[[int], None] = lambda done: None,
     threads: int = 1,
-) -> Array:
-    """The feature of each row, in order; rows of like size go through together.
+) -> list[Array]:
+    """The features of each row, in order, an array for each output of the backbone; rows of like
+    size go through together.
 
     `threads` batches are computed at a time, each by one thread: a third faster than all threads on
     one batch. `progress` is called with the count of rows done after each batch, and may raise to
     stop.
     """
-    order = np.argsort([task.size(row) for row in rows], kind="stable")[::-1]
-    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    sizes = np.array([task.size(row) for row in rows])
+    order = np.argsort(sizes, kind="stable")[::-1]
+    batches = _batches(order, task.largest_batch // np.maximum(sizes, 1))
 
-    def compute(indices: Array) -> Array:
-        return backbone.features(task.encode([rows[int(i)] for i in indices]))
+    def compute(indices: Array) -> list[Array]:
+        return backbone.outputs(task.encode([rows[int(i)] for i in indices]))
 
-    parts: list[Array] = []
+    parts: list[list[Array]] = []
+    done = 0
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for part in pool.map(compute, batches):
+            for indices, part in zip(batches, pool.map(compute, batches), strict=True):
                 parts.append(part)
-                progress(min(len(parts) * BATCH, len(order)))
+                progress(done := done + len(indices))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    joined = np.concatenate(parts)
+    return [_in_order(order, [part[n] for part in parts]) for n in range(len(parts[0]))]
+
+
+def _batches(order: Array, fitting: Array) -> list[Array]:
+    """Rows in this order, largest first, and no more at a time than fit with the largest."""
+    batches, start = [], 0
+    while start < len(order):
+        count = min(BATCH, max(1, int(fitting[order[start]])))
+        batches.append(order[start : start + count])
+        start += count
+    return batches
+
+
+def _in_order(order: Array, parts: Sequence[Array]) -> Array:
+    """All rows in their own order; shorter sequences are filled up with zeros: nothing."""
+    joined = joined_rows(parts)
     result = np.empty_like(joined)
     result[order] = joined
     return result
+
+
+def joined_rows(parts: Sequence[Array]) -> Array:
+    """Batches as one, each padded at the end with zeros to the greatest length of any."""
+    shape = np.max([part.shape[1:] for part in parts], 0)
+    widths = [
+        [(0, 0), *((0, most - n) for most, n in zip(shape, p.shape[1:], strict=True))]
+        for p in parts
+    ]
+    return np.concatenate([np.pad(part, width) for part, width in zip(parts, widths, strict=True)])
 
 
 class FeatureCache:

@@ -35,10 +35,10 @@ def check(plugins: Plugins) -> Callable[..., Request]:
 
 
 def test_request_has_its_names_looked_up_and_its_options_read(check: Any) -> None:
-    request = check(options={"feature": "layer-3", "folds": 5})
+    request = check(options={"feature": "layer-3", "strengths": [1.0]})
     assert request.task.name == "text-classification"
-    assert request.strategy.options.folds == 5
-    assert request.feature.name == "layer-3"
+    assert request.strategy.options.strengths == (1.0,)
+    assert [feature.name for feature in request.candidates] == ["layer-3"]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_wrong_field_is_named_with_what_was_given(values: dict[str, Any], reason
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"fold": 3}, r"'linear-probe': fold: there is no such option\. Its options: feature, fol"),
-        ({"folds": "many"}, r"folds: .*valid integer.*not 'many'.*Its options"),
-        ({"folds": 1}, r"folds: .*greater than or equal to 2, not '1'"),
+        ({"strength": 3}, r"'linear-probe': strength: there is no such option\. Its options: feat"),
+        ({"strengths": "many"}, r"strengths: .*valid tuple.*not 'many'.*Its options"),
+        ({"strengths": [0]}, r"strengths\.0: .*greater than 0, not '0'"),
         ({"strengths": [0]}, r"strengths\.0: .*greater than 0"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from regraft.contract import Feature, TensorSpec
+from regraft.contract import Feature, Inputs, TensorSpec
 from regraft.export.frozen import frozen_backbone
 from regraft.export.graph import export_backbone, export_head
 from regraft.plugins import Plugins
@@ -19,7 +19,7 @@ from regraft.serving.predictor import Backbone, GraphHead, open_head
 from regraft.serving.sessions import Runtime
 
 POOLED = Feature("out", "pooled", 4)
-VALUES = (TensorSpec("values", "FP32", ("batch", "length")),)
+VALUES = Inputs((TensorSpec("values", "FP32", ("batch", "length")),))
 EXPORT = """
 import sys
 from pathlib import Path

@@ -103,7 +103,7 @@ def test_reference_asks_for_the_untrained_one_by_its_suffix(
     for prefix in ("", "hf:"):
         source = plugins.open_source(f"{prefix}{tiny_bert}?init=random")
         assert isinstance(source, TextEncoder)
-        assert source.random
+        assert source.checkpoint.random
 
 
 @pytest.mark.parametrize("random", [False, True])
@@ -162,7 +162,9 @@ def test_vocabulary_alone_is_enough_for_a_tokenizer(folder: Folder) -> None:
 
 def test_config_without_layers_is_refused(folder: Folder) -> None:
     made = folder({"config.json": {"num_hidden_layers": None}})
-    with pytest.raises(InvalidInputError, match="'bert' model without a count of hidden layers"):
+    with pytest.raises(
+        InvalidInputError, match="'bert' model without num_hidden_layers or n_layers"
+    ):
         TextEncoder("checkpoint", made, False)
 
 

@@ -20,7 +20,7 @@ from regraft import LinearHead, TransferStrategy, hookimpl
 class NearestMean(TransferStrategy):
     """Distances to class means."""
     name, kind, summary, freezes_backbone = "nearest-mean", "feature", "Class means", True
-    def fit(self, features, targets):
+    def fit(self, features, targets, folds):
         f, y = torch.tensor(features), torch.tensor(targets)
         means = torch.stack([f[y == c].mean(0) for c in y.unique()])
         return LinearHead((2 * means).numpy(), -(means ** 2).sum(1).numpy())

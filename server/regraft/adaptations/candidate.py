@@ -1,6 +1,5 @@
-"""A candidate: graphs to publish, the torch model behind them, and the outputs of all parts."""
+"""A candidate: graphs to publish, and the outputs of the test part as they will be served."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -8,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regraft.adaptations.context import Context
-from regraft.adaptations.request import Request
-from regraft.contract import Array, LinearHead, Task
-from regraft.domain import Blob, DataSet, Examples
-from regraft.export.frozen import frozen_backbone
+from regraft.adaptations.choice import Choice, choose_feature
+from regraft.adaptations.work import Work, frozen_features
+from regraft.contract import Array, Feature, LinearHead
+from regraft.data.folds import make_folds
+from regraft.domain import Blob
 from regraft.export.graph import export_backbone, export_head
 from regraft.export.head import linear_head_graph
 from regraft.export.parity import Outputs, Parity, check_parity, parity_rows, torch_outputs
-from regraft.features import FeatureCache, compute_features, features_key
-from regraft.registry.manifest import InputsRecord
+from regraft.features import compute_features
 from regraft.serving.predictor import Backbone, open_head
-from regraft.serving.sessions import Runtime, available_cpus
 from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-REPORT_SECONDS = 0.3
 PARITY_CANDIDATES = 256
 
 
@@ -34,45 +29,29 @@ PARITY_CANDIDATES = 256
 class Candidate:
     """A model that could be published; `outputs` are those of the test part, as it is served."""
 
+    choice: Choice
     backbone: Blob
     head: Blob
     outputs: Array
     parity: Parity | None
 
 
-@dataclass(frozen=True)
-class Work:
-    """A request with its data, in progress."""
-
-    request: Request
-    data: DataSet
-    task: Task
-    context: Context
-
-    @property
-    def threads(self) -> int:
-        return self.context.settings.threads or available_cpus()
-
-
 def adapt_frozen(work: Work) -> Candidate:
     """Feature transfer: the source's own graph, and a head fitted on what that very graph says."""
-    request, context = work.request, work.context
-    with context.stage("source_export"):
-        exported = frozen_backbone(request.source, request.feature, context.registry.home)
-    backbone = Backbone(context.registry.blobs.path(exported.blob.sha256), Runtime())
-    with context.stage("features"):
-        train, test = (
-            _features(work, backbone, exported.blob, part)
-            for part in (work.data.train, work.data.test)
-        )
-    with context.stage("train"):
-        head = request.strategy.fit(train, work.task.targets(work.data.train.labels))
-    with context.stage("export"):
-        blob = context.registry.blobs.put(linear_head_graph(head))
-    outputs = open_head(context.registry.blobs.path(blob.sha256))(test)
-    module = request.source.module(request.feature)
-    parity = None if module is None else _parity(work, backbone, blob, (module, head))
-    return Candidate(exported.blob, blob, outputs, parity)
+    request, data, blobs = work.request, work.data, work.context.registry.blobs
+    choice = choose_feature(work)
+    feature = choice.feature
+    exported = work.exported(feature)
+    train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
+    with work.context.stage("train"):
+        folds = make_folds(data.train, request.spec.seed)
+        head = request.strategy.fit(train, work.task.targets(data.train.labels), folds)
+    with work.context.stage("export"):
+        blob = blobs.put(linear_head_graph(head))
+    outputs = open_head(blobs.path(blob.sha256))(test)
+    module = request.source.module(feature)
+    parity = None if module is None else _parity(work, work.open(exported), blob, (module, head))
+    return Candidate(choice, exported, blob, outputs, parity)
 
 
 def adapt_trained(work: Work) -> Candidate:
@@ -80,64 +59,37 @@ def adapt_trained(work: Work) -> Candidate:
     from regraft.adaptations.ray_training import train
 
     context, blobs = work.context, work.context.registry.blobs
+    choice = choose_feature(work)
+    feature = choice.feature
     with context.stage("train"):
-        model = train(work, _recipe(work))
+        model = train(work, _recipe(work, feature))
     with context.stage("export"):
-        graph = export_backbone(model.backbone, work.task.inputs.tensors, work.request.feature)
-        backbone_blob = blobs.put(graph)
+        exported = blobs.put(export_backbone(model.backbone, work.task.inputs, feature))
         head = work.task.serving_head(model.head)
-        head_blob = blobs.put(_head_graph(head, work))
-    backbone = Backbone(blobs.path(backbone_blob.sha256), Runtime())
+        head_blob = blobs.put(_head_graph(head, feature))
+    backbone = work.open(exported)
     with context.stage("features"):
-        features = compute_features(
-            backbone, work.task, work.data.test.inputs, threads=work.threads
-        )
-        outputs = open_head(blobs.path(head_blob.sha256))(features)
+        (test,) = compute_features(backbone, work.task, work.data.test.inputs, threads=work.threads)
+        outputs = open_head(blobs.path(head_blob.sha256))(test)
     parity = _parity(work, backbone, head_blob, (model.backbone, head))
-    return Candidate(backbone_blob, head_blob, outputs, parity)
+    return Candidate(choice, exported, head_blob, outputs, parity)
 
 
-def _head_graph(head: "LinearHead | nn.Module", work: Work) -> bytes:
-    if isinstance(head, LinearHead):
-        return linear_head_graph(head)
-    return export_head(head, work.request.feature)
+def _head_graph(head: "LinearHead | nn.Module", feature: Feature) -> bytes:
+    return linear_head_graph(head) if isinstance(head, LinearHead) else export_head(head, feature)
 
 
-def _recipe(work: Work) -> Recipe:
+def _recipe(work: Work, feature: Feature) -> Recipe:
     request = work.request
     return Recipe(
         source=request.spec.source,
         task=request.spec.task,
         strategy=request.spec.strategy,
-        feature=request.feature.name,
+        feature=feature.name,
         labels=work.task.labels,
         options=request.strategy.options.model_dump(mode="json"),
         seed=request.spec.seed,
     )
-
-
-def _features(work: Work, backbone: Backbone, blob: Blob, part: Examples) -> Array:
-    """Cached features of these rows."""
-    context = work.context
-    cache = FeatureCache(context.registry.home.cache / "features")
-    encoding = InputsRecord.store(work.task.inputs, context.registry.blobs).key
-    key = features_key(blob.sha256, encoding, part.identities)
-    found = cache.get(key)
-    if found is not None:
-        return found
-
-    told = 0.0
-
-    def progress(done: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > REPORT_SECONDS:
-            told = time.monotonic()
-            context.check_cancelled()
-            context.report("features", {"done": done, "rows": len(part)})
-
-    computed = compute_features(backbone, work.task, part.inputs, progress, work.threads)
-    cache.put(key, computed)
-    return computed
 
 
 def _parity(

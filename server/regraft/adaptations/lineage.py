@@ -4,6 +4,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from regraft.adaptations.request import Request
+from regraft.contract import Feature
 from regraft.domain import JSON, DataSet
 
 PACKAGES = (
@@ -21,7 +22,7 @@ PACKAGES = (
 )
 
 
-def lineage(request: Request, data: DataSet, adaptation: str) -> JSON:
+def lineage(request: Request, feature: Feature, data: DataSet, adaptation: str) -> JSON:
     """Source and its hash, data fingerprint, strategy and options, seed, package versions."""
     spec = request.spec
     return {
@@ -29,7 +30,7 @@ def lineage(request: Request, data: DataSet, adaptation: str) -> JSON:
         "source": {
             "reference": spec.source,
             "sha256": request.source.fingerprint(),
-            "feature": request.feature.name,
+            "feature": feature.name,
         },
         "data": {"reference": spec.data, "fingerprint": data.fingerprint, "rows": data.counts()},
         "task": spec.task,

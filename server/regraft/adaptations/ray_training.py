@@ -9,7 +9,7 @@ from regraft.training.cluster import connected
 from regraft.training.trainer import TrainingRequest, Watcher, train_on_ray
 
 if TYPE_CHECKING:
-    from regraft.adaptations.candidate import Work
+    from regraft.adaptations.work import Work
     from regraft.model import TargetModel
 
 

@@ -13,13 +13,16 @@ from regraft.plugins import Plugins
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request: its names looked up, its options read, its source model opened."""
+    """A checked request: its names looked up, its options read, its source model opened.
+
+    `candidates` are the features that the backbone may end at: one if the user names it.
+    """
 
     spec: AdaptationSpec
     task: type[Task]
     strategy: TransferStrategy
     source: SourceModel
-    feature: Feature
+    candidates: tuple[Feature, ...]
 
 
 def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
@@ -47,7 +50,10 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
             f"Task '{spec.task}' takes {task.modality}, but source model '{spec.source}' takes "
             f"{source.modality}."
         )
-    return Request(spec, task, strategy, source, source.feature(task.form, strategy.feature()))
+    named = strategy.feature()
+    offered = source.candidates(task.form) if named is None else ()
+    candidates = offered or (source.feature(task.form, named),)
+    return Request(spec, task, strategy, source, candidates)
 
 
 def explain(error: ValidationError) -> str:

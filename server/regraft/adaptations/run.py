@@ -5,10 +5,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from regraft.adaptations.candidate import Candidate, Work, adapt_frozen, adapt_trained
+from regraft.adaptations.candidate import Candidate, adapt_frozen, adapt_trained
+from regraft.adaptations.choice import Choice
 from regraft.adaptations.context import Context
 from regraft.adaptations.lineage import lineage
 from regraft.adaptations.request import Request, check_request
+from regraft.adaptations.work import Work
 from regraft.data.load import load_dataset
 from regraft.domain import JSON, UPLOADED, Adaptation, ModelVersion, State
 from regraft.errors import CancelledRunError, DataError, RegraftError, RunFailedError
@@ -102,13 +104,16 @@ def _evaluate(work: Work, candidate: Candidate) -> JSON:
 def _publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
     """Blobs, then the manifest, then the row, then the table: a version is complete or absent."""
     request, registry = work.request, work.context.registry
+    feature = candidate.choice.feature
     parity = candidate.parity.as_dict() if candidate.parity else {}
-    origin = lineage(request, work.data, work.context.adaptation.id)
-    whole = {**report, "parity": parity, "lineage": origin, "seconds": _rounded(work)}
+    origin = lineage(request, feature, work.data, work.context.adaptation.id)
+    choice = {"feature": feature.name, "losses": candidate.choice.losses}
+    whole = {**report, "choice": choice, "parity": parity, "lineage": origin}
+    whole["seconds"] = _rounded(work)
     manifest = Manifest(
         task=_task_reference(request, work.context),
         labels=work.task.labels,
-        feature=request.feature,
+        feature=feature,
         inputs=InputsRecord.store(work.task.inputs, registry.blobs),
         backbone=candidate.backbone,
         head=candidate.head,
@@ -116,7 +121,7 @@ def _publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         parity=parity,
         lineage=origin,
     )
-    summary = _summary(work, report, parity)
+    summary = _summary(work, report, parity, candidate.choice)
     return registry.models.publish(
         request.spec.name, manifest.store(registry.blobs), summary, request.spec.promote
     )
@@ -136,7 +141,7 @@ def _task_reference(request: Request, context: Context) -> TaskReference:
     )
 
 
-def _summary(work: Work, report: JSON, parity: JSON) -> JSON:
+def _summary(work: Work, report: JSON, parity: JSON, choice: Choice) -> JSON:
     """The figures that a list of versions shows, and that `adapt` answers."""
     primary, metrics = report["primary"], report["metrics"]
     spec = work.request.spec
@@ -144,6 +149,8 @@ def _summary(work: Work, report: JSON, parity: JSON) -> JSON:
         "task": spec.task,
         "source": spec.source,
         "strategy": spec.strategy,
+        "feature": choice.feature.name,
+        "candidates": max(1, len(choice.losses)),
         "metrics": {
             "primary": metrics[primary],
             **{name: value for name, value in metrics.items() if isinstance(value, float)},

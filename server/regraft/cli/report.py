@@ -37,6 +37,10 @@ def print_result(result: dict[str, Any]) -> None:
     table.add_row(f"{result['strategy']} on {result['source']}", f"{result['metrics'][metric]:.3f}")
     console.print(table)
     console.print(headline(result), soft_wrap=True)
+    if result["candidates"] > 1:
+        console.print(
+            f"feature: {result['feature']}, by cross-validation the best of {result['candidates']}"
+        )
     rows = ", ".join(f"{count} {part}" for part, count in result["rows"].items())
     console.print(f"rows: {rows}; {result['seconds']['total']:.1f} s in all")
     if result["endpoint"]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import onnx
+import onnx.utils
 
-from regraft.contract import Feature, TensorSpec
+from regraft.contract import Feature, Inputs, TensorSpec
 from regraft.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -19,22 +20,29 @@ EXPORTER = "torch-dynamo-1"
 """Part of the key under which exports are kept: change it when exports change."""
 
 OPSET = 20
-EXAMPLE_SIZES = {"batch": 2, "length": 8}
-DATATYPES = {"INT64": "int64", "INT32": "int32", "FP32": "float32", "UINT8": "uint8"}
+BATCH, LENGTH = 2, 8
+"""Of the example that is traced; 1 and 0 would become constants."""
 
 
-def output_name(feature: Feature) -> str:
+def output_names(features: Sequence[Feature]) -> list[str]:
     """With a suffix: a graph with an inner value of the same name would not load."""
-    return f"{feature.form}_out"
+    if len(features) == 1:
+        return [f"{features[0].form}_out"]
+    return [f"{feature.form}_out_{position}" for position, feature in enumerate(features)]
 
 
-def export_backbone(
-    module: "torch.nn.Module", tensors: Sequence[TensorSpec], feature: Feature
-) -> bytes:
-    """The module as ONNX, with the axes that `tensors` name left variable."""
-    examples = {spec.name: _example(spec) for spec in tensors}
-    axes = {spec.name: _axes(spec) for spec in tensors}
-    return _export(module, examples, axes, output_name(feature))
+def export_backbone(module: "torch.nn.Module", inputs: Inputs, *features: Feature) -> bytes:
+    """The module as ONNX with an output a feature, the axes that the tensors name left variable."""
+    return _export(module, inputs, output_names(features))
+
+
+def cut_out(graph: bytes, position: int) -> bytes:
+    """The graph without what only its other outputs need."""
+    model = onnx.load_from_string(graph)
+    chosen = model.graph.output[position]
+    extractor = onnx.utils.Extractor(model)
+    part = extractor.extract_model([tensor.name for tensor in model.graph.input], [chosen.name])
+    return canonical_bytes(part)
 
 
 def export_head(module: "torch.nn.Module", feature: Feature) -> bytes:
@@ -45,9 +53,7 @@ def export_head(module: "torch.nn.Module", feature: Feature) -> bytes:
         "map": ("batch", feature.size, "height", "width"),
     }
     spec = TensorSpec("features", "FP32", shapes[feature.form])
-    return _export(
-        _with_named_input(module), {spec.name: _example(spec)}, {spec.name: _axes(spec)}, "outputs"
-    )
+    return _export(_with_named_input(module), Inputs((spec,)), ["outputs"])
 
 
 def _with_named_input(module: "torch.nn.Module") -> "torch.nn.Module":
@@ -65,13 +71,6 @@ def _with_named_input(module: "torch.nn.Module") -> "torch.nn.Module":
     return NamedInput()
 
 
-def _example(spec: TensorSpec) -> "torch.Tensor":
-    import torch
-
-    shape = [EXAMPLE_SIZES.get(axis, 16) if isinstance(axis, str) else axis for axis in spec.shape]
-    return torch.ones(shape, dtype=getattr(torch, DATATYPES[spec.datatype]))
-
-
 def _axes(spec: TensorSpec) -> dict[int, Any]:
     import torch
 
@@ -82,14 +81,12 @@ def _axes(spec: TensorSpec) -> dict[int, Any]:
     }
 
 
-def _export(
-    module: "torch.nn.Module",
-    examples: dict[str, "torch.Tensor"],
-    axes: dict[str, dict[int, Any]],
-    output: str,
-) -> bytes:
+def _export(module: "torch.nn.Module", inputs: Inputs, outputs: list[str]) -> bytes:
     import torch
 
+    made_up = inputs.example(BATCH, LENGTH)
+    examples = {spec.name: torch.from_numpy(made_up[spec.name]) for spec in inputs.tensors}
+    axes = {spec.name: _axes(spec) for spec in inputs.tensors}
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval().cpu(),
@@ -97,7 +94,7 @@ def _export(
             dynamo=True,
             dynamic_shapes=axes,
             input_names=list(examples),
-            output_names=[output],
+            output_names=outputs,
             opset_version=OPSET,
             verbose=False,
         )

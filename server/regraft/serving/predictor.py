@@ -27,8 +27,13 @@ class Backbone:
 
     def features(self, batch: Arrays) -> Array:
         """The feature of an encoded batch."""
-        (found,) = self.session.run(None, {name: batch[name] for name in self.names})
-        return np.asarray(found)
+        (found,) = self.outputs(batch)
+        return found
+
+    def outputs(self, batch: Arrays) -> list[Array]:
+        """All that the graph says of an encoded batch."""
+        found = self.session.run(None, {name: batch[name] for name in self.names})
+        return [np.asarray(array) for array in found]
 
 
 class Head(Protocol):
@@ -97,14 +102,7 @@ class Predictor:
 
     def warm_up(self) -> None:
         """Run once on made-up input, so that the first request does not pay for it."""
-        sizes = {"batch": 1, "length": 8}
-        batch = {
-            spec.name: np.ones(
-                [sizes.get(a, 64) if isinstance(a, str) else a for a in spec.shape],
-                dtype={"INT64": np.int64, "FP32": np.float32}.get(spec.datatype, np.uint8),
-            )
-            for spec in self.manifest.inputs.tensors
-        }
+        batch = self.task.inputs.example(1, 8)
         self.task.decode(self.head(self.backbone.features(batch)))
 
 

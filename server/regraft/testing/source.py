@@ -2,13 +2,21 @@
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from regraft.contract import Array, Feature, FeatureForm, Inputs, SourceModel, TextInputs
+from regraft.contract import (
+    Array,
+    AudioInputs,
+    Feature,
+    FeatureForm,
+    Inputs,
+    SourceModel,
+    TextInputs,
+)
 from regraft.export.frozen import frozen_backbone
 from regraft.registry.blobs import BlobStore
 from regraft.registry.home import Home
@@ -36,6 +44,7 @@ def check_source_model(source: SourceModel, home: Home | None = None) -> None:
     check_fingerprint(source)
     with tempfile.TemporaryDirectory() as folder:
         check_inputs_record(source.inputs, BlobStore(Path(folder)))
+        check_candidates(source)
         feature = source.features[0]
         module = source.module(feature)
         if module is not None:
@@ -64,6 +73,37 @@ def check_description(source: SourceModel) -> None:
             f"not '{feature.form}'."
         )
         assert feature.size > 0, f"Feature '{feature.name}': the size must be a positive integer."
+
+
+def check_candidates(source: SourceModel) -> None:
+    """Several candidates are features of the source, and one module gives them all."""
+    for form in {feature.form for feature in source.features}:
+        found = source.candidates(form)
+        strange = [feature.name for feature in found if feature not in source.features]
+        assert not strange, (
+            f"`candidates('{form}')` names what `features` lacks: {', '.join(strange)}."
+        )
+        if len(found) > 1:
+            check_modules(source, found)
+
+
+def check_modules(source: SourceModel, candidates: Sequence[Feature]) -> None:
+    """The module of all candidates says of each what its own module says."""
+    module = source.modules(candidates)
+    assert module is not None, (
+        f"`candidates` names {len(candidates)} features, so `modules` must give them in one pass."
+    )
+    batch = made_up_batch(source.inputs, 2, 8)
+    together = module_outputs(module)(batch)
+    assert len(together) == len(candidates), (
+        f"`modules` gives {len(together)} tensors for {len(candidates)} features."
+    )
+    for feature, found in zip(candidates, together, strict=True):
+        alone = source.module(feature)
+        assert alone is not None, f"`module` gives nothing for the candidate '{feature.name}'."
+        assert np.allclose(module_forward(alone)(batch), found, atol=SAME), (
+            f"`modules` gives another '{feature.name}' than `module`."
+        )
 
 
 def check_fingerprint(source: SourceModel) -> None:
@@ -119,22 +159,33 @@ def check_outputs(forward: Forward, inputs: Inputs, feature: Feature, what: str)
     for batch, length in SIZES:
         found = forward(made_up_batch(inputs, batch, length))
         wanted = feature_shape(feature, batch, length)
-        fixed = 2 if feature.form == "map" else len(wanted)
-        fits = found.ndim == len(wanted) and found.shape[:fixed] == wanted[:fixed]
+        fits = found.ndim == len(wanted) and all(
+            found.shape[axis] == wanted[axis] for axis in _fixed_axes(feature, inputs)
+        )
         assert fits, (
             f"Feature '{feature.name}' of the form '{feature.form}' and size {feature.size}: "
             f"{what} gives {found.shape} for a batch of {batch} and a length of {length}."
         )
         assert np.isfinite(found).all(), f"{what} gives values that are not finite."
-    if isinstance(inputs, TextInputs):
+    if isinstance(inputs, TextInputs | AudioInputs):
         row = made_up_batch(inputs, 1, 8)
         alone = forward(row)
         beside = forward(padded(row, inputs, 5))
         beside = beside[:, : alone.shape[1]] if feature.form == "sequence" else beside
         assert np.allclose(alone, beside, atol=SAME), (
-            f"{what} gives another feature for a text that is padded: positions whose "
-            "attention_mask is 0 must not count, neither in attention nor in pooling."
+            f"{what} gives another feature for a row that is padded: positions whose "
+            "attention_mask is 0, and samples beyond lengths, must not count, neither in attention "
+            "nor in pooling."
         )
+
+
+def _fixed_axes(feature: Feature, inputs: Inputs) -> tuple[int, ...]:
+    """Those whose size the feature says; a step of a sequence of sound is the source's own."""
+    if feature.form == "map":
+        return (0, 1)
+    if feature.form == "sequence":
+        return (0, 2) if isinstance(inputs, AudioInputs) else (0, 1, 2)
+    return (0, 1)
 
 
 def _check_graph(
@@ -165,17 +216,23 @@ def check_same(graph: Forward, module: Forward, inputs: Inputs) -> None:
 
 def module_forward(module: "nn.Module") -> Forward:
     """The module in eval mode, from arrays to an array."""
+    outputs = module_outputs(module)
+    return lambda batch: outputs(batch)[0]
+
+
+def module_outputs(module: "nn.Module") -> Callable[[dict[str, Array]], list[Array]]:
+    """The module in eval mode, from arrays to all that it gives."""
     import torch
 
     module.eval()
 
-    def forward(batch: dict[str, Array]) -> Array:
+    def outputs(batch: dict[str, Array]) -> list[Array]:
         with torch.no_grad():
-            tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-            found: Any = module(**tensors)
-        return np.asarray(found.numpy())
+            found: Any = module(**{name: torch.from_numpy(a) for name, a in batch.items()})
+        several = found if isinstance(found, tuple) else (found,)
+        return [np.asarray(tensor.numpy()) for tensor in several]
 
-    return forward
+    return outputs
 
 
 def _zero(module: "nn.Module") -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from regraft.contract import Array, LinearHead, StrategyKind, TransferStrategy
+from regraft.contract import Array, Folds, LinearHead, StrategyKind, TransferStrategy
 from regraft.domain import NAME_PATTERN
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def check_strategy(strategy: type[TransferStrategy]) -> None:
     if strategy.freezes_backbone:
         for name, (classes, rows, size) in CASES.items():
             check_fit(strategy, name, *separable(classes, rows, size))
+            check_choice(strategy, *separable(classes, rows, size))
         return
     with tempfile.TemporaryDirectory() as folder:
         check_groups(strategy)
@@ -95,7 +96,9 @@ def separable(classes: int, rows: int, size: int) -> tuple[Array, Array]:
 
 def check_fit(strategy: type[TransferStrategy], case: str, features: Array, targets: Array) -> None:
     """A head of the right shape that tells the classes apart, the same for the same seed."""
-    head, again = (strategy(strategy.Options(), SEED).fit(features, targets) for _ in range(2))
+    folds = even_folds(len(targets))
+    made = [strategy(strategy.Options(), SEED) for _ in range(2)]
+    head, again = (each.fit(features, targets, folds) for each in made)
     assert isinstance(head, LinearHead), f"`fit` must return a LinearHead ({case})."
     classes = int(targets.max()) + 1
     for name, shape in (("weight", (classes, features.shape[1])), ("bias", (classes,))):
@@ -111,6 +114,23 @@ def check_fit(strategy: type[TransferStrategy], case: str, features: Array, targ
         )
     right = ((features @ head.weight.T + head.bias).argmax(1) == targets).mean()
     assert right > 0.9, f"`fit` gets {right:.0%} of separable training rows right ({case})."
+
+
+def even_folds(rows: int) -> Folds:
+    """Three, by the row's number; fitting rows of few classes."""
+    numbers = np.arange(rows) // 3 % 3
+    return [(np.flatnonzero(numbers != fold), np.flatnonzero(numbers == fold)) for fold in range(3)]
+
+
+def check_choice(strategy: type[TransferStrategy], features: Array, targets: Array) -> None:
+    """Features that tell the classes apart have a smaller loss than noise."""
+    made, folds = strategy(strategy.Options(), SEED), even_folds(len(targets))
+    noise = np.random.default_rng(0).normal(size=features.shape).astype(np.float32)
+    good, bad = (made.cross_validate(array, targets, folds) for array in (features, noise))
+    assert good < bad, (
+        f"`cross_validate` must be a loss, smaller for better features: it is {good:.3f} for ones "
+        f"that tell the classes apart and {bad:.3f} for noise."
+    )
 
 
 def check_groups(strategy: type[TransferStrategy]) -> None:
@@ -211,5 +231,5 @@ def check_finish(strategy: type[TransferStrategy], folder: Path) -> None:
     finished = made.finish(model)
     assert isinstance(finished, TargetModel), "`finish` must return a TargetModel."
     path = folder / "backbone.onnx"
-    path.write_bytes(export_backbone(finished.backbone, INPUTS.tensors, FEATURE))
+    path.write_bytes(export_backbone(finished.backbone, INPUTS, FEATURE))
     check_same(Backbone(path, Runtime()).features, module_forward(finished.backbone), INPUTS)

@@ -1,14 +1,11 @@
 """Checks of tensors and their specs that the contracts share, and made-up batches."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from regraft.contract import Array, Feature, Inputs, TensorSpec, TextInputs
+from regraft.contract import Array, AudioInputs, Feature, Inputs, TensorSpec, TextInputs
 from regraft.serving.tensors import DTYPES, datatype_of
-
-FREE_AXIS = 64
 
 
 def check_specs(specs: Sequence[TensorSpec], where: str) -> None:
@@ -46,7 +43,7 @@ def check_arrays(arrays: dict[str, Array], specs: Sequence[TensorSpec], rows: in
 
 
 def feature_shape(feature: Feature, batch: int, length: int) -> tuple[int, ...]:
-    """The shape of a feature array; of a map, a small one."""
+    """The shape of a feature array; of a map, a small one; of a sequence, a text's."""
     return {
         "pooled": (batch, feature.size),
         "sequence": (batch, length, feature.size),
@@ -56,30 +53,12 @@ def feature_shape(feature: Feature, batch: int, length: int) -> tuple[int, ...]:
 
 def made_up_batch(inputs: Inputs, batch: int, length: int) -> dict[str, Array]:
     """Rows that mean nothing but that a source model must take, nothing of them padded."""
-    sizes = {"batch": batch, "length": length}
-    rng = np.random.default_rng([batch, length])
-    return {
-        spec.name: _values(
-            spec,
-            [sizes.get(axis, FREE_AXIS) if isinstance(axis, str) else axis for axis in spec.shape],
-            inputs,
-            rng,
-        )
-        for spec in inputs.tensors
-    }
-
-
-def _values(spec: TensorSpec, shape: list[int], inputs: Inputs, rng: Any) -> Array:
-    dtype = DTYPES[spec.datatype]
-    if dtype.kind == "f":
-        return np.asarray(rng.uniform(-1, 1, shape), dtype)
-    if spec.name.endswith("mask"):
-        return np.ones(shape, dtype)
-    if spec.datatype == "UINT8":
-        return np.asarray(rng.integers(0, 256, shape), dtype)
-    if spec.name == "input_ids" and isinstance(inputs, TextInputs):
-        return np.asarray(rng.integers(0, _vocabulary(inputs), shape), dtype)
-    return np.zeros(shape, dtype)
+    example = inputs.example(batch, length)
+    if isinstance(inputs, TextInputs) and "input_ids" in example:
+        ids = example["input_ids"]
+        rng = np.random.default_rng([batch, length])
+        example["input_ids"] = rng.integers(0, _vocabulary(inputs), ids.shape).astype(ids.dtype)
+    return example
 
 
 def _vocabulary(inputs: TextInputs) -> int:
@@ -90,9 +69,11 @@ def _vocabulary(inputs: TextInputs) -> int:
 
 
 def padded(batch: dict[str, Array], inputs: Inputs, extra: int) -> dict[str, Array]:
-    """The batch with `extra` masked positions at the end of every axis called length."""
+    """The batch with padding at the end: `extra` positions of every axis called length, which for
+    sound are tenths of a second."""
+    more = extra * inputs.rate // 10 if isinstance(inputs, AudioInputs) else extra
     widths = {
-        spec.name: [(0, extra if axis == "length" else 0) for axis in spec.shape]
+        spec.name: [(0, more if axis == "length" else 0) for axis in spec.shape]
         for spec in inputs.tensors
     }
     return {name: np.pad(array, widths[name]) for name, array in batch.items()}

@@ -1,0 +1,114 @@
+"""From the bytes of a sound file to samples of one channel."""
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from regraft import AudioInputs, InvalidInputError, TooLargeError
+
+FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG")
+NAMES = "WAV, FLAC, OGG and MP3"
+MAX_SECONDS = 300
+RATES = (1_000, 400_000)
+MAX_VALUES = 40_000_000
+"""Samples of all channels: what five minutes of stereo at 48 kHz have, and some more."""
+UNKNOWN_SIZE = (0, 0xFFFFFFFF)
+"""What programs write into a WAV header when they cannot know the size yet."""
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Any]:
+    """A sound file of which only the header was read; InvalidInputError if it is none or damaged,
+    TooLargeError if it declares more than five minutes."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            _check_header(file)
+            yield file
+    except soundfile.SoundFileError as error:
+        reason = str(error).removeprefix("Error opening <_io.BytesIO object")
+        raise InvalidInputError(
+            f"The content is no sound file of the kinds {NAMES}, or it is damaged: "
+            f"{reason.rpartition(': ')[2]}"
+        ) from error
+
+
+def _check_header(file: Any) -> None:
+    if file.format not in FORMATS:
+        raise InvalidInputError(f"A sound file of the kind {file.format} cannot be used: {NAMES}.")
+    if not RATES[0] <= file.samplerate <= RATES[1]:
+        raise InvalidInputError(f"A sample rate of {file.samplerate:,} Hz cannot be used.")
+    seconds = file.frames / file.samplerate
+    if seconds > MAX_SECONDS or file.frames * file.channels > MAX_VALUES:
+        raise TooLargeError(
+            f"The sound lasts {seconds:,.0f} s in {file.channels} channels; "
+            f"at most {MAX_SECONDS} s and {MAX_VALUES:,} samples are taken."
+        )
+    if file.frames == 0:
+        raise InvalidInputError("The sound file holds no sound.")
+
+
+def duration(content: bytes) -> float:
+    """In seconds, as the header says."""
+    with opened(content) as file:
+        return float(file.frames / file.samplerate)
+
+
+def decode(content: bytes, longest: float = MAX_SECONDS) -> tuple[Any, int]:
+    """The first `longest` seconds as float32 from -1 to 1, channels averaged, and their rate in
+    hertz. Raises what `opened` raises, and InvalidInputError for a file that was cut off."""
+    check_whole(content)
+    with opened(content) as file:
+        wanted = min(file.frames, int(longest * file.samplerate) + 1)
+        values = file.read(wanted, dtype="float32", always_2d=True)
+        if len(values) < wanted and file.format not in ("MP3", "MPEG"):
+            raise InvalidInputError(
+                f"The sound file is cut off: it declares {file.frames:,} samples and holds fewer."
+            )
+        return values.mean(1), int(file.samplerate)
+
+
+def check_whole(content: bytes) -> None:
+    """InvalidInputError for a WAV or OGG that ends early, which libsndfile reads without a word:
+    RIFF declares its size, and the last page of Ogg says that it is the last (RFC 3533, 6)."""
+    if content[:4] == b"RIFF" and len(content) >= 8:
+        (declared,) = struct.unpack("<I", content[4:8])
+        if declared not in UNKNOWN_SIZE and declared + 8 > len(content) + 1:
+            raise InvalidInputError(
+                f"The WAV file is cut off: it declares {declared + 8:,} bytes and has "
+                f"{len(content):,}."
+            )
+    if content[:4] == b"OggS":
+        page = content.rfind(b"OggS")
+        if not _ends_with_page(content[page:]):
+            raise InvalidInputError("The OGG file is cut off: its last page is missing.")
+
+
+def _ends_with_page(page: bytes) -> bool:
+    """Whether this is a whole page that is marked as the last."""
+    if len(page) < 27 or not page[5] & 4:
+        return False
+    segments = page[27 : 27 + page[26]]
+    return len(segments) == page[26] and len(page) >= 27 + page[26] + sum(segments)
+
+
+def samples(row: Any, inputs: AudioInputs) -> Any:
+    """The row, a file's bytes or an array [L] at the source model's rate, cut at the longest."""
+    if isinstance(row, bytes):
+        values, rate = decode(row, inputs.longest)
+        row = resampled(values, rate, inputs.rate)
+    return row[: round(inputs.longest * inputs.rate)]
+
+
+def resampled(values: Any, rate: int, wanted: int) -> Any:
+    """At `wanted` hertz, by soxr's high quality filter."""
+    if rate == wanted:
+        return values
+    import soxr
+
+    return soxr.resample(values, rate, wanted).astype(np.float32)

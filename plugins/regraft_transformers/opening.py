@@ -1,0 +1,21 @@
+"""Which kind of encoder a folder holds."""
+
+from pathlib import Path
+
+from regraft import SourceModel
+from regraft_transformers.audio import WAVEFORM, WaveformFolder, WhisperFile, WhisperFolder
+from regraft_transformers.checkpoint import Checkpoint
+from regraft_transformers.text import TextEncoder
+
+
+def open_folder(reference: str, folder: Path, random: bool) -> SourceModel:
+    """The encoder of this folder by its model type; without one it is a CTranslate2 model. What is
+    neither sound nor image is taken for text."""
+    kind = Checkpoint(folder, random).config.get("model_type")
+    if kind is None:
+        return WhisperFile(reference, folder, random)
+    if kind == "whisper":
+        return WhisperFolder(reference, folder, random)
+    if kind in WAVEFORM:
+        return WaveformFolder(reference, folder, random)
+    return TextEncoder(reference, folder, random)

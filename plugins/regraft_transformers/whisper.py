@@ -1,0 +1,96 @@
+"""Whisper's encoder from a CTranslate2 file, as Transformers' own module."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft import InvalidInputError
+from regraft_transformers.ctranslate2 import read_variables
+
+SPECIFICATION = "WhisperSpec"
+LAYER = {
+    "self_attn_layer_norm": "self_attention/layer_norm",
+    "self_attn.out_proj": "self_attention/linear_1",
+    "final_layer_norm": "ffn/layer_norm",
+    "fc1": "ffn/linear_0",
+    "fc2": "ffn/linear_1",
+}
+"""Transformers' names within a layer, and CTranslate2's."""
+
+
+def read_encoder(path: Path) -> dict[str, Any]:
+    """The encoder's arrays by their CTranslate2 names; InvalidInputError if it is no Whisper model
+    or was quantised."""
+    specification, variables = read_variables(path)
+    if specification != SPECIFICATION:
+        raise InvalidInputError(f"{path} holds a {specification}; {SPECIFICATION} can be used.")
+    found = {name: value for name, value in variables.items() if name.startswith("encoder/")}
+    if any(value.dtype.kind == "i" and value.ndim > 1 for value in found.values()):
+        raise InvalidInputError(f"{path} is quantised to integers; float16 or float32 can be used.")
+    return {name.removeprefix("encoder/"): value for name, value in found.items()}
+
+
+def layer_count(variables: dict[str, Any]) -> int:
+    return sum(name.endswith("ffn/linear_0/weight") for name in variables)
+
+
+def whisper_encoder(variables: dict[str, Any] | None, sizes: dict[str, int]) -> Any:
+    """Transformers' WhisperEncoder with these weights; without, always the same random ones."""
+    import torch
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = WhisperEncoder(WhisperConfig(**sizes))
+    if variables is not None:
+        state = transformers_state(variables)
+        tensors = {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
+        encoder.load_state_dict(tensors)
+    return encoder
+
+
+def sizes_of(variables: dict[str, Any]) -> dict[str, int]:
+    """The shape of the encoder as a WhisperConfig names it."""
+    size, bands, _ = variables["conv1/weight"].shape
+    return {
+        "d_model": size,
+        "num_mel_bins": bands,
+        "encoder_layers": layer_count(variables),
+        "encoder_attention_heads": int(variables["num_heads"]),
+        "encoder_ffn_dim": len(variables["layer_0/ffn/linear_0/bias"]),
+        "max_source_positions": len(variables["position_encodings/encodings"]),
+    }
+
+
+def transformers_state(variables: dict[str, Any]) -> dict[str, Any]:
+    """The same arrays under Transformers' names; query, key and value lie in one array."""
+    state = {"embed_positions.weight": variables["position_encodings/encodings"]}
+    for conv in ("conv1", "conv2"):
+        for part in ("weight", "bias"):
+            state[f"{conv}.{part}"] = variables[f"{conv}/{part}"]
+    state |= _weight_and_bias("layer_norm", "layer_norm", variables)
+    for number in range(layer_count(variables)):
+        ours, theirs = f"layers.{number}", f"layer_{number}"
+        for name, other in LAYER.items():
+            state |= _weight_and_bias(f"{ours}.{name}", f"{theirs}/{other}", variables)
+        state |= _attention(f"{ours}.self_attn", f"{theirs}/self_attention/linear_0", variables)
+    return state
+
+
+def _weight_and_bias(ours: str, theirs: str, variables: dict[str, Any]) -> dict[str, Any]:
+    names = ("gamma", "beta") if theirs.endswith("layer_norm") else ("weight", "bias")
+    parts = zip(("weight", "bias"), names, strict=True)
+    return {f"{ours}.{part}": variables[f"{theirs}/{name}"] for part, name in parts}
+
+
+def _attention(ours: str, theirs: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Whisper's key has no bias; CTranslate2 keeps zeros there."""
+    state: dict[str, Any] = {}
+    for part in ("weight", "bias"):
+        query, key, value = np.split(variables[f"{theirs}/{part}"], 3)
+        state |= {f"{ours}.q_proj.{part}": query, f"{ours}.v_proj.{part}": value}
+        if part == "weight":
+            state[f"{ours}.k_proj.weight"] = key
+    return state

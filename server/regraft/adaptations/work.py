@@ -1,0 +1,87 @@
+"""A request with its data, in progress, and what its frozen backbones say of the rows."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from regraft.adaptations.context import Context
+from regraft.adaptations.request import Request
+from regraft.contract import Array, Feature, Task
+from regraft.domain import Blob, DataSet, Examples
+from regraft.export.frozen import frozen_backbone, frozen_candidates
+from regraft.features import FeatureCache, compute_features, features_key
+from regraft.registry.manifest import InputsRecord
+from regraft.serving.predictor import Backbone
+from regraft.serving.sessions import Runtime, available_cpus
+
+REPORT_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Work:
+    request: Request
+    data: DataSet
+    task: Task
+    context: Context
+
+    @property
+    def threads(self) -> int:
+        return self.context.settings.threads or available_cpus()
+
+    def open(self, blob: Blob) -> Backbone:
+        return Backbone(self.context.registry.blobs.path(blob.sha256), Runtime())
+
+    def exported(self, feature: Feature) -> Blob:
+        """The frozen backbone that ends at this feature."""
+        with self.context.stage("source_export"):
+            return frozen_backbone(self.request.source, feature, self.context.registry.home).blob
+
+
+def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
+    """What the backbone that ends at `feature` says of these rows, from the cache if it did."""
+    blob = work.exported(feature)
+    with work.context.stage("features"):
+        (found,) = _cached(work, [blob], part, lambda: blob)
+    return found
+
+
+def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -> list[Array]:
+    """The same for several features, all computed in one pass."""
+    blobs = [work.exported(feature) for feature in candidates]
+    source, home = work.request.source, work.context.registry.home
+    with work.context.stage("features"):
+        return _cached(work, blobs, part, lambda: frozen_candidates(source, candidates, home).blob)
+
+
+def _cached(
+    work: Work, blobs: Sequence[Blob], part: Examples, whole: Callable[[], Blob]
+) -> list[Array]:
+    """An array for each blob; `whole` is the one that computes them all."""
+    registry = work.context.registry
+    cache = FeatureCache(registry.home.cache / "features")
+    encoding = InputsRecord.store(work.task.inputs, registry.blobs).key
+    keys = [features_key(blob.sha256, encoding, part.identities) for blob in blobs]
+    known = [cache.get(key) for key in keys]
+    found = [array for array in known if array is not None]
+    if len(found) == len(keys):
+        return found
+    computed = compute_features(
+        work.open(whole()), work.task, part.inputs, _progress(work.context, len(part)), work.threads
+    )
+    for key, array in zip(keys, computed, strict=True):
+        cache.put(key, array)
+    return computed
+
+
+def _progress(context: Context, rows: int) -> Callable[[int], None]:
+    """Tells how many rows are done, now and then, and stops a run that was cancelled."""
+    told = 0.0
+
+    def progress(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > REPORT_SECONDS:
+            told = time.monotonic()
+            context.check_cancelled()
+            context.report("features", {"done": done, "rows": rows})
+
+    return progress
