@@ -15,10 +15,14 @@ from regraft.contract import SourceModel
 from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
+from tests.packages import add_packages
 
 # The models here are small: torch's threads would cost more than they save, five times as much
 # where processors are shared. Read when torch is imported, which nothing above does.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+CACHE = Path(os.environ.get("REGRAFT_TEST_CACHE", "~/.cache/regraft-tests")).expanduser()
+add_packages(CACHE)
 
 WORDS = {
     "positive": ["good", "great", "lovely", "fine"],
@@ -83,8 +87,7 @@ def _write_tokenizer(path: Path) -> int:
 @pytest.fixture(scope="session")
 def tweets() -> Path:
     """The demo's CSV of real tweets, columns text and label."""
-    cache = os.environ.get("REGRAFT_TEST_CACHE", "~/.cache/regraft-tests")
-    return demo_tweets(Path(cache).expanduser())
+    return demo_tweets(CACHE)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Source models that are plain PyTorch modules with weights of their own."""
 
-from regraft import SourceDescriptor, SourceModel, hookimpl
-from regraft_torch.catalogue import CATALOGUE, RANDOM
+from regraft import Reference, SourceDescriptor, SourceModel, hookimpl
+from regraft_torch.catalogue import CATALOGUE
 
 
 @hookimpl
@@ -11,9 +11,11 @@ def register_source_models() -> list[SourceDescriptor]:
 
 @hookimpl
 def open_source_model(reference: str) -> SourceModel | None:
-    from regraft_torch.image import ImageModule
+    from regraft_torch.opening import open_entry, open_module
 
-    entry = CATALOGUE.get(reference.removesuffix(RANDOM))
-    if entry is None:
-        return None
-    return ImageModule(reference, entry, entry.weights_path(), reference.endswith(RANDOM))
+    parsed = Reference.parse(reference)
+    if parsed.kind == "torch":
+        return open_module(reference, parsed)
+    if parsed.kind is None and parsed.target in CATALOGUE:
+        return open_entry(reference, CATALOGUE[parsed.target], parsed)
+    return None

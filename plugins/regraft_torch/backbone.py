@@ -1,4 +1,4 @@
-"""The torch modules behind the catalogue's image models."""
+"""The torch modules behind the image models."""
 
 from pathlib import Path
 from typing import Any
@@ -7,30 +7,48 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
+from regraft_torch.weights import read_state
 
-def network(architecture: str, weights: Path | None) -> Any:
+
+class Maps(nn.Module):
+    """The last map of an EfficientNet: what comes before its pooling and its classifier."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.network._fc = None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        found: Tensor = self.network.extract_features(pixels)
+        return found
+
+
+def efficientnet(architecture: str, weights: Path | None) -> nn.Module:
     """The network with these weights; without, always the same random ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = EfficientNet.from_name(architecture)
     if weights is not None:
-        # A checked file, and `weights_only` runs no code.
-        state = torch.load(weights, map_location="cpu", weights_only=True)  # noqa: TID251
-        made.load_state_dict(state)
-    return made
+        made.load_state_dict(read_state(weights))
+    return Maps(made)
 
 
 class Backbone(nn.Module):
-    """Pixels [B, H, W, 3] of 0 to 255 in; the last map [B, C, H', W'] out, or its mean [B, C]."""
+    """Pixels [B, H, W, 3] of 0 to 255 in; what the network gives out, a map [B, C, H', W'] as its
+    mean [B, C] if `pooled`."""
 
-    def __init__(self, network: Any, scale: tuple[float, float], pooled: bool) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: nn.Module, scale: tuple[Any, Any], pooled: bool) -> None:
         super().__init__()
         self.network = network
-        self.network._fc = None
-        self.mean, self.deviation = scale
         self.pooled = pooled
+        for name, values in zip(("mean", "deviation"), scale, strict=True):
+            tensor = torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1)
+            self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        channels = pixels.permute(0, 3, 1, 2).to(self.network._conv_head.weight.dtype)
-        found: Tensor = self.network.extract_features((channels - self.mean) / self.deviation)
-        return found.mean((2, 3)) if self.pooled else found
+        channels = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
+        found: Tensor = self.network((channels - self.mean) / self.deviation)
+        return found.mean((2, 3)) if self.pooled and found.ndim == 4 else found

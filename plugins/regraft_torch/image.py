@@ -1,59 +1,145 @@
-"""An image classifier of PyTorch as a source model: what comes before its last layer."""
+"""Image models of PyTorch as source models: what comes out before a classifier."""
 
 import hashlib
+from abc import abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft import Feature, ImageInputs, InvalidInputError, SourceModel, TensorSpec
+from regraft import Feature, ImageInputs, InvalidInputError, PixelOptions, SourceModel, TensorSpec
 from regraft_torch.catalogue import Entry
+from regraft_torch.weights import digest_of, read_state
 
 if TYPE_CHECKING:
     from torch import nn
 
+SIZE = 1280
 
-class ImageModule(SourceModel):
-    """The code of an installed package with weights that hash to what the catalogue says."""
+
+class TorchImage(SourceModel):
+    """What all of them share: pixels in, a map or its mean out."""
 
     modality = "image"
 
-    def __init__(self, reference: str, entry: Entry, weights: Path, random: bool) -> None:
+    def __init__(self, reference: str, pixels: PixelOptions) -> None:
         self.name = reference
-        self.entry = entry
-        self.weights = weights
-        self.random = random
-        pixels = TensorSpec("pixels", "UINT8", ("batch", entry.side, entry.side, 3))
-        self.inputs = ImageInputs((pixels,), entry.side, entry.side, entry.resize)
-        self.features = (
-            Feature("pooled", "pooled", entry.size),
-            Feature("map", "map", entry.size),
-        )
+        self.pixels = pixels
+        side = pixels.size
+        tensor = TensorSpec("pixels", "UINT8", ("batch", side, side, 3))
+        self.inputs = ImageInputs((tensor,), side, side, pixels.resize or side)
 
-    def fingerprint(self) -> str:
-        weights = "random" if self.random else self.entry.sha256
-        scale = (self.entry.mean, self.entry.deviation)
-        whole = f"{self.entry.architecture} {weights} {self.inputs} {scale}"
-        return hashlib.sha256(whole.encode()).hexdigest()
+    @abstractmethod
+    def network(self) -> "nn.Module":
+        """Normalised pixels [B, 3, H, W] in, a map [B, C, H', W'] or a vector [B, D] out."""
 
     def module(self, feature: Feature) -> "nn.Module":
-        from regraft_torch.backbone import Backbone, network
+        from regraft_torch.backbone import Backbone
 
-        if not self.random:
-            self._check()
-        made = network(self.entry.architecture, None if self.random else self.weights)
-        return Backbone(made, (self.entry.mean, self.entry.deviation), feature.form == "pooled")
+        scale = (self.pixels.mean, self.pixels.deviation)
+        return Backbone(self.network(), scale, feature.form == "pooled")
 
-    def _check(self) -> None:
-        with self.weights.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.entry.sha256:
-            raise InvalidInputError(
-                f"{self.weights} is damaged or another version: it hashes to {found}."
-            )
+
+class CatalogueImage(TorchImage):
+    """The code of an installed package with weights that hash to what the catalogue says."""
+
+    features = (Feature("pooled", "pooled", SIZE), Feature("map", "map", SIZE))
+
+    def __init__(self, reference: str, entry: Entry, pixels: PixelOptions, random: bool) -> None:
+        super().__init__(reference, pixels)
+        self.entry = entry
+        self.random = random
+
+    def fingerprint(self) -> str:
+        weights = "random" if self.random else self.entry.weights.sha256
+        whole = f"{self.entry.name} {weights} {self.inputs} {self.pixels!r}"
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+    def network(self) -> "nn.Module":
+        from regraft_torch.backbone import efficientnet
+
+        weights = None if self.random else self.entry.weights.checked(self.entry.name)
+        return efficientnet(self.entry.name, weights)
 
     def details(self) -> dict[str, Any]:
         described = self.entry.descriptor
         return {
             "licence": described.licence,
             "origin": described.origin,
-            "architecture": self.entry.architecture,
+            "architecture": self.entry.name,
         }
+
+
+class ModuleImage(TorchImage):
+    """Any module class, made without arguments. What it gives is found by running it once."""
+
+    def __init__(
+        self, reference: str, kind: "type[nn.Module]", weights: Path | None, pixels: PixelOptions
+    ) -> None:
+        super().__init__(reference, pixels)
+        self.kind = kind
+        self.weights = weights
+
+    def fingerprint(self) -> str:
+        weights = "random" if self.weights is None else digest_of(self.weights)
+        place = f"{self.kind.__module__}:{self.kind.__qualname__}"
+        return hashlib.sha256(f"{place} {weights} {self.pixels!r}".encode()).hexdigest()
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:  # type: ignore[override]
+        shape = self._shape()
+        if len(shape) == 2:
+            return (Feature("pooled", "pooled", shape[1]),)
+        if len(shape) == 4:
+            return (Feature("pooled", "pooled", shape[1]), Feature("map", "map", shape[1]))
+        raise InvalidInputError(
+            f"'{self.name}' gives a tensor of the shape {list(shape)}; a vector [batch, size] or a "
+            "map [batch, channels, height, width] is expected."
+        )
+
+    def _shape(self) -> tuple[int, ...]:
+        import torch
+
+        side = self.pixels.size
+        with torch.no_grad():
+            try:
+                found: Any = self.network().eval()(torch.zeros(2, 3, side, side))
+            except Exception as error:  # foreign code may raise anything
+                raise InvalidInputError(
+                    f"'{self.name}' does not take pixels of the shape [2, 3, {side}, {side}]: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        if not isinstance(found, torch.Tensor):
+            raise InvalidInputError(f"'{self.name}' gives a {type(found).__name__}, not a tensor.")
+        return tuple(found.shape)
+
+    def network(self) -> "nn.Module":
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                made = self.kind()
+            except TypeError as error:
+                raise InvalidInputError(
+                    f"{self.kind.__qualname__} cannot be made without arguments: {error}."
+                ) from error
+        if self.weights is not None:
+            _load(made, read_state(self.weights), self.weights)
+        return made
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "licence": "see its package",
+            "origin": str(self.weights or "untrained"),
+            "architecture": f"{self.kind.__module__}.{self.kind.__qualname__}",
+        }
+
+
+def _load(module: "nn.Module", state: dict[str, Any], path: Path) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()
+        raise InvalidInputError(
+            f"{path} does not fit {type(module).__qualname__}: {' '.join(first[1:3]).strip()}"
+        ) from error

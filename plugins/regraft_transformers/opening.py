@@ -5,6 +5,7 @@ from pathlib import Path
 from regraft import SourceModel
 from regraft_transformers.audio import WAVEFORM, WaveformFolder, WhisperFile, WhisperFolder
 from regraft_transformers.checkpoint import Checkpoint
+from regraft_transformers.image import KINDS, ImageEncoder
 from regraft_transformers.text import TextEncoder
 
 
@@ -18,4 +19,6 @@ def open_folder(reference: str, folder: Path, random: bool) -> SourceModel:
         return WhisperFolder(reference, folder, random)
     if kind in WAVEFORM:
         return WaveformFolder(reference, folder, random)
+    if kind in KINDS:
+        return ImageEncoder(reference, folder, random)
     return TextEncoder(reference, folder, random)

@@ -75,7 +75,9 @@ class TextEncoder(SourceModel):
         kind, number = feature.name.split("-")
         first = self.layers - int(number) + 1 if kind == "last" else int(number)
         last = self.layers if kind == "last" else int(number)
-        return MeanOfLayers(self.checkpoint.model(), first, last)
+        # Layers above the last are left out: they would be trained for nothing.
+        key = "num_hidden_layers" if "num_hidden_layers" in self.checkpoint.config else "n_layers"
+        return MeanOfLayers(self.checkpoint.model(**{key: last}), first, last)
 
     def details(self) -> dict[str, Any]:
         return {

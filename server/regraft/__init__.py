@@ -24,6 +24,7 @@ from regraft.contract import (
 from regraft.domain import Adaptation, Event
 from regraft.errors import InvalidInputError, RegraftError, TooLargeError, UnsupportedError
 from regraft.hookspecs import hookimpl
+from regraft.reference import PixelOptions, Reference
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,8 @@ __all__ = [
     "LinearHead",
     "NoOptions",
     "ParameterGroup",
+    "PixelOptions",
+    "Reference",
     "RegraftError",
     "SourceDescriptor",
     "SourceModel",

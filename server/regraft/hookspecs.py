@@ -20,8 +20,9 @@ def register_source_models() -> "list[SourceDescriptor]":  # type: ignore[empty-
 
 
 @hookspec(firstresult=False)
-def open_source_model(reference: str) -> "SourceModel | None":
-    """Open a catalogue name, a path or `KIND:REF`; None when it is not yours."""
+def open_source_model(reference: str) -> "SourceModel | str | None":
+    """Open a catalogue name, a path or `KIND:REF`; None when it is not yours. Text is another
+    reference that is opened instead, such as that of a file into which this one was converted."""
 
 
 @hookspec

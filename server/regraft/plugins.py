@@ -197,7 +197,8 @@ class Plugins:
                 reason = f"open_source_model: {type(error).__name__}: {error}"
                 self._record(implementation.plugin_name).fail(reason)
             else:
-                found += [] if source is None else [source]
+                opened = self.open_source(source) if isinstance(source, str) else source
+                found += [] if opened is None else [opened]
         if refusals and not found:
             raise refusals[0]
         return found

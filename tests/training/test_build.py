@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from regraft import SourceModel, hookimpl
+from regraft import Inputs, SourceModel, TensorSpec, hookimpl
 from regraft.errors import UnsupportedError
 from regraft.plugins import Plugins
-from regraft.training.build import Recipe
+from regraft.training.build import Recipe, freeze_unreached
 
 
 @pytest.fixture
@@ -55,3 +55,23 @@ def test_source_without_a_module_cannot_be_trained(recipe: Recipe, tiny_bert: Pa
     plugins.add(GraphOnly(), "graph-only")
     with pytest.raises(UnsupportedError, match=r"graph without a torch module.*linear-probe"):
         replace(recipe, source="graph-only").open(plugins).model()
+
+
+def test_what_the_feature_does_not_depend_on_is_left_alone() -> None:
+    class Partly(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = torch.nn.Linear(64, 2), torch.nn.Linear(2, 2)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.used(values)
+            return found
+
+    module = Partly().train()
+    freeze_unreached(module, Inputs((TensorSpec("values", "FP32", ("batch", "size")),)))
+    assert [name for name, p in module.named_parameters() if p.requires_grad] == [
+        "used.weight",
+        "used.bias",
+    ]
+    assert module.training
+    assert all(parameter.grad is None for parameter in module.parameters())

@@ -42,7 +42,8 @@ def adapt_frozen(work: Work) -> Candidate:
     choice = choose_feature(work)
     feature = choice.feature
     exported = work.exported(feature)
-    train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
+    with work.context.stage("features"):
+        train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
     with work.context.stage("train"):
         folds = make_folds(data.train, request.spec.seed)
         head = request.strategy.fit(train, work.task.targets(data.train.labels), folds)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import Request
@@ -23,6 +23,7 @@ class Work:
     data: DataSet
     task: Task
     context: Context
+    known: dict[Feature, Blob] = field(default_factory=dict)
 
     @property
     def threads(self) -> int:
@@ -33,24 +34,29 @@ class Work:
 
     def exported(self, feature: Feature) -> Blob:
         """The frozen backbone that ends at this feature."""
-        with self.context.stage("source_export"):
-            return frozen_backbone(self.request.source, feature, self.context.registry.home).blob
+        if feature not in self.known:
+            home = self.context.registry.home
+            with self.context.stage("source_export"):
+                self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
+        return self.known[feature]
 
 
 def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
     """What the backbone that ends at `feature` says of these rows, from the cache if it did."""
     blob = work.exported(feature)
-    with work.context.stage("features"):
-        (found,) = _cached(work, [blob], part, lambda: blob)
+    (found,) = _cached(work, [blob], part, lambda: blob)
     return found
 
 
 def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -> list[Array]:
     """The same for several features, all computed in one pass."""
-    blobs = [work.exported(feature) for feature in candidates]
     source, home = work.request.source, work.context.registry.home
+    with work.context.stage("source_export"):
+        whole = frozen_candidates(source, candidates, home).blob
+        for feature in candidates:
+            work.known[feature] = frozen_backbone(source, feature, home).blob
     with work.context.stage("features"):
-        return _cached(work, blobs, part, lambda: frozen_candidates(source, candidates, home).blob)
+        return _cached(work, [work.known[f] for f in candidates], part, lambda: whole)
 
 
 def _cached(

@@ -14,8 +14,8 @@ FOLDS = 3
 def make_folds(examples: Examples, seed: int) -> Folds:
     """Three stratified folds that keep groups whole.
 
-    Rows of a class in fewer than three rows are only ever trained on, as are those of a class that a
-    fold would hold out whole. Empty if nothing could be held out.
+    Rows of a class in fewer than three rows are only ever trained on, as are those of a class that
+    a fold would hold out whole. Empty if nothing could be held out.
     """
     labels = np.array(examples.labels)
     names, index, counts = np.unique(labels, return_inverse=True, return_counts=True)

@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import onnx
+
 from regraft.contract import Feature, SourceModel
 from regraft.domain import Blob
 from regraft.errors import UnsupportedError
-from regraft.export.graph import EXPORTER, cut_out, export_backbone
+from regraft.export.graph import EXPORTER, canonical_bytes, cut_out, export_backbone
 from regraft.registry.blobs import write_atomically
 from regraft.registry.home import Home
 
@@ -77,7 +79,7 @@ def _kept(what: str, graph: Callable[[], bytes], home: Home) -> FrozenBackbone:
 def _graph(source: SourceModel, feature: Feature) -> bytes:
     graph = source.graph(feature)
     if graph is not None:
-        return graph
+        return canonical_bytes(onnx.load_from_string(graph))
     module = source.module(feature)
     if module is None:
         raise UnsupportedError(f"Source model '{source.name}' gives neither a graph nor a module.")

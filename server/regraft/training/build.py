@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from regraft.contract import Feature, SourceModel, Task, TransferStrategy
+from regraft.contract import Feature, Inputs, SourceModel, Task, TransferStrategy
 from regraft.errors import UnsupportedError
 from regraft.plugins import Plugins
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from regraft.model import TargetModel
 
 
@@ -54,4 +56,22 @@ class Ingredients:
                 f"'{self.source.name}' is a graph without a torch module: only strategies that "
                 "freeze the backbone apply, such as linear-probe."
             )
+        freeze_unreached(backbone, self.source.inputs)
         return self.strategy.prepare(TargetModel(backbone, self.task.head(self.feature)))
+
+
+def freeze_unreached(backbone: "nn.Module", inputs: Inputs) -> None:
+    """Parameters that the feature does not depend on, such as those of a pooling that is not used,
+    are left alone: workers that wait for their gradients would fail."""
+    import torch
+
+    before = backbone.training
+    with torch.random.fork_rng(devices=[]):
+        batch = inputs.example(2, 8)
+        found = backbone.eval()(**{name: torch.from_numpy(a) for name, a in batch.items()})
+        if found.requires_grad:
+            found.square().sum().backward()
+    for parameter in backbone.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+        parameter.grad = None
+    backbone.train(before)

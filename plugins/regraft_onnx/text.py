@@ -1,0 +1,97 @@
+"""An ONNX graph of text as a source model; its tokenizer lies beside it."""
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from regraft import Feature, InvalidInputError, SourceModel, TensorSpec, TextInputs
+from regraft_onnx.graph import Graph, declare_output
+from regraft_onnx.running import probed
+
+LONGEST = 512
+NAMES = ("input_ids", "attention_mask")
+
+
+class TextGraph(SourceModel):
+    """Frozen: there is no torch module behind it. States of tokens are averaged."""
+
+    modality = "text"
+    inputs: TextInputs
+
+    def __init__(self, reference: str, graph: Graph, path: Path, output: str) -> None:
+        self.name = reference
+        self.source = graph
+        self.output = output
+        tokenizer = path.parent / "tokenizer.json"
+        if not tokenizer.is_file():
+            raise InvalidInputError(f"'{reference}': there is no tokenizer.json beside {path}.")
+        tensors = tuple(TensorSpec(name, "INT64", ("batch", "length")) for name in NAMES)
+        self.inputs = TextInputs(tensors, tokenizer.read_bytes(), LONGEST)
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{self.source.sha256} {self.output}".encode())
+        digest.update(self.inputs.tokenizer)
+        return digest.hexdigest()
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:  # type: ignore[override]
+        shape = probed(self.name, self.prepared(self.output), self.inputs)
+        if len(shape) not in (2, 3):
+            raise InvalidInputError(
+                f"'{self.name}': the value '{self.output}' has the shape {list(shape)}; a vector "
+                "for each text or for each token is expected."
+            )
+        return (Feature("pooled", "pooled", shape[-1]),)
+
+    def graph(self, feature: Feature) -> bytes:
+        rank = len(probed(self.name, self.prepared(self.output), self.inputs))
+        model = self.prepared("rg_pooled" if rank == 3 else self.output)
+        declare_output(model, ["batch", feature.size])
+        return bytes(model.SerializeToString())
+
+    def prepared(self, output: str) -> onnx.ModelProto:
+        """From ids and mask [B, T] to `output`, which may be the mean over the real tokens."""
+        model = self.source.up_to(self.output)
+        before, after = self._token_types(model), _masked_mean(self.output)
+        ordered = [*before, *model.graph.node, *(after if output == "rg_pooled" else ())]
+        del model.graph.node[:], model.graph.input[:], model.graph.output[:]
+        model.graph.node.extend(ordered)
+        model.graph.input.extend(
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+            for name in NAMES
+        )
+        model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+        return model
+
+    def _token_types(self, model: onnx.ModelProto) -> list[Any]:
+        """Zeros, if the graph wants them."""
+        if all(value.name != "token_type_ids" for value in model.graph.input):
+            return []
+        return [helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"])]
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "licence": "see where it comes from",
+            "origin": self.name,
+            "architecture": f"ONNX graph up to '{self.output}'",
+        }
+
+
+def _masked_mean(output: str) -> list[Any]:
+    """Sums over the tokens by products with the mask: [B, 1, T] · [B, T, D]."""
+    one = numpy_helper.from_array(np.array([1], np.int64))
+    return [
+        helper.make_node("Cast", ["attention_mask"], ["rg_mask"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], ["rg_one"], value=one),
+        helper.make_node("Unsqueeze", ["rg_mask", "rg_one"], ["rg_row"]),
+        helper.make_node("MatMul", ["rg_row", output], ["rg_sum"]),
+        helper.make_node("Squeeze", ["rg_sum", "rg_one"], ["rg_flat"]),
+        helper.make_node("Constant", [], ["rg_axis"], value=one),
+        helper.make_node("ReduceSum", ["rg_mask", "rg_axis"], ["rg_count"], keepdims=1),
+        helper.make_node("Div", ["rg_flat", "rg_count"], ["rg_pooled"]),
+    ]
