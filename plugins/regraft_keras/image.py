@@ -1,4 +1,4 @@
-"""A Keras model of images as a source model: on its torch backend, so that it can be trained too."""
+"""A Keras model of images as a source model: on its torch backend, so it can be trained too."""
 
 import hashlib
 from collections.abc import Sequence

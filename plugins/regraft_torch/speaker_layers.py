@@ -48,7 +48,8 @@ class SpeakerLayers(nn.Module):
         assert self.linear is not None
         raw = self.linear(states[-1].gather(1, last).squeeze(1)).relu()
         length: Tensor = raw.norm(dim=1, keepdim=True)
-        return raw / length.clamp(min=1e-6)
+        unit: Tensor = raw / length.clamp(min=1e-6)
+        return unit
 
 
 def speaker_layers(weights: Path | None, names: tuple[str, ...]) -> nn.Module:

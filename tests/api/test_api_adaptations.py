@@ -62,7 +62,7 @@ def test_a_file_of_the_server_cannot_be_named(site, field, place):
     ("change", "status", "words"),
     [
         ({"strategy": "linear-prob"}, 404, "Did you mean 'linear-probe'?"),
-        ({"source": "minilm"}, 404, "Known: efficientnet-lite0, minilm-l6"),
+        ({"source": "minilm"}, 404, "Known: efficientnet-lite0, fer-emotion, minilm-l6"),
         ({"data": "dataset:d-nothing"}, 404, "Unknown data set"),
         ({"options": {"depth": 3}}, 422, "depth: there is no such option."),
         ({"sead": 3}, 422, "sead: there is no such option."),
