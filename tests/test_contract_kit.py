@@ -150,7 +150,8 @@ BROKEN_SOURCES: dict[str, dict[str, Any]] = {
     "not deterministic": {"module": noisy},
     "positions whose attention_mask is 0": {"module": unmasked},
     "share parameters": {"module": shared()},
-    "neither a graph nor a module": {"module": lambda self, feature: None},
+    "neither a graph nor a module": {"module": lambda self, feature: None, "trainable": False},
+    "`trainable` is False, but": {"trainable": False},
     "must give them in one pass": {"candidates": lambda self, form: self.features},
     "names what `features` lacks": {
         "candidates": lambda self, form: (Feature("other", "pooled", 32),)

@@ -20,6 +20,7 @@ class ImageGraph(SourceModel):
     """Frozen: there is no torch module behind it. Pixels are prepared within the graph."""
 
     modality = "image"
+    trainable = False
 
     def __init__(
         self, reference: str, graph: Graph, layout: Layout, output: str, pixels: PixelOptions

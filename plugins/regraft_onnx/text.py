@@ -21,6 +21,7 @@ class TextGraph(SourceModel):
     """Frozen: there is no torch module behind it. States of tokens are averaged."""
 
     modality = "text"
+    trainable = False
     inputs: TextInputs
 
     def __init__(self, reference: str, graph: Graph, path: Path, output: str) -> None:

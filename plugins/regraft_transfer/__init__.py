@@ -7,5 +7,6 @@ from regraft import TransferStrategy, hookimpl
 def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.full import Full
     from regraft_transfer.linear_probe import LinearProbe
+    from regraft_transfer.lp_ft import ProbeFirst
 
-    return [LinearProbe, Full]
+    return [LinearProbe, Full, ProbeFirst]

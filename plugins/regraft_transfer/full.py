@@ -1,6 +1,6 @@
 """Parameter transfer: fine-tune everything, the lower layers more gently."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class FullOptions(BaseModel):
     """Defaults of Devlin et al. 2019 for text; the head learns faster than the backbone. `feature`
     names where the backbone ends; None leaves it to the linear probe's cross-validation where the
-    source model has several candidates."""
+    source model has several candidates. `keep_statistics` leaves the means of batch norms as the
+    source model has them: those of small batches of few rows are worse."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +27,7 @@ class FullOptions(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     patience: Annotated[int, Field(ge=1)] = 2
+    keep_statistics: bool = True
 
 
 class Full(TransferStrategy):
@@ -35,7 +37,7 @@ class Full(TransferStrategy):
     kind = "parameter"
     summary = "Fine-tune the whole source model and a new head"
     paper = "Devlin et al. 2019, BERT"
-    Options = FullOptions
+    Options: ClassVar[type[BaseModel]] = FullOptions
     options: FullOptions
 
     def feature(self) -> str | None:
@@ -55,6 +57,14 @@ class Full(TransferStrategy):
             warmup=chosen.warmup,
             patience=chosen.patience,
         )
+
+    def start_epoch(self, epoch: int, model: "TargetModel") -> None:
+        from torch.nn.modules.batchnorm import _BatchNorm
+
+        if self.options.keep_statistics:
+            for module in model.backbone.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
 
     def parameter_groups(self, model: "TargetModel") -> list[ParameterGroup]:
         return [

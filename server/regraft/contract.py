@@ -148,6 +148,8 @@ class SourceModel(ABC):
 
     name: str
     modality: str
+    trainable: bool = True
+    """Whether there is a torch module; without one only strategies that freeze it apply."""
     inputs: Inputs
     features: tuple[Feature, ...]
     """The places where the backbone can end, the best default of each form first."""
@@ -176,7 +178,8 @@ class SourceModel(ABC):
         return None
 
     def details(self) -> dict[str, Any]:
-        """What `regraft sources show` adds: parameter count, licence, origin."""
+        """What `regraft sources show` adds: licence, origin, and `parameters`, their count, where
+        it is known without a torch module."""
         return {}
 
     def feature(self, form: FeatureForm, name: str | None = None) -> Feature:
@@ -391,6 +394,8 @@ class TransferStrategy(ABC):
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     freezes_backbone: ClassVar[bool] = False
+    warm_start: ClassVar[bool] = False
+    """Whether training starts from the head that `fit` gives for the frozen features."""
     Options: ClassVar[type[BaseModel]] = NoOptions
 
     def __init__(self, options: Any, seed: int) -> None:
@@ -431,7 +436,7 @@ class TransferStrategy(ABC):
         return [ParameterGroup([p for p in model.parameters() if p.requires_grad])]
 
     def start_epoch(self, epoch: int, model: "TargetModel") -> None:  # noqa: B027 - a no-op hook
-        """Called before each epoch, which counts from 0."""
+        """Called before each epoch, which counts from 0, once the model is in training mode."""
 
     def extra_loss(self, step: Step) -> "torch.Tensor | None":
         """A term to add to the task's loss."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import parse_qsl
 
@@ -44,6 +45,20 @@ class Reference:
             raise InvalidInputError(
                 f"'{self.target}': {wrong}. Options of this reference: {known}."
             ) from error
+
+
+def located(text: str) -> str:
+    """The reference with the file or folder that it names here, if it does, as a full path."""
+    parsed = Reference.parse(text)
+    before, mark, path = parsed.target.rpartition("@")
+    try:
+        found = Path(path).expanduser()
+        if not path or not found.exists():
+            return text
+    except (OSError, RuntimeError, ValueError):
+        return text
+    start = text.index(parsed.target) + len(before + mark)
+    return f"{text[:start]}{found.resolve()}{text[start + len(path) :]}"
 
 
 Channels = tuple[float, float, float]

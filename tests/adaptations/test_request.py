@@ -90,3 +90,38 @@ def test_source_of_another_modality_is_refused_with_both() -> None:
     plugins.add(Picture(), "picture")
     with pytest.raises(InvalidInputError, match=r"takes text, but .*'picture' takes image"):
         check_request(parse_spec({**VALUES, "source": "picture"}), plugins)
+
+
+def test_parameter_strategy_on_a_graph_is_refused_with_the_reason() -> None:
+    plugins = Plugins.load()
+    plugins.add(GraphOnly(), "graph-only")
+    values = {**VALUES, "source": "graph-only"}
+    assert check_request(parse_spec(values), plugins).candidates[0].name == "last-4"
+    with pytest.raises(UnsupportedError, match=r"graph without a torch module.*linear-probe"):
+        check_request(parse_spec({**values, "strategy": "full"}), plugins)
+
+
+class GraphOnly:
+    """Opens minilm-l6 as if there were no module behind it."""
+
+    @hookimpl
+    def open_source_model(self, reference: str) -> SourceModel | None:
+        if reference != "graph-only":
+            return None
+        source = Plugins.load().open_source("minilm-l6")
+        source.trainable = False
+        return source
+
+
+class Renames:
+    """Stands for another reference."""
+
+    @hookimpl
+    def open_source_model(self, reference: str) -> str | None:
+        return "minilm-l6" if reference == "other-name" else None
+
+
+def test_reference_can_stand_for_another() -> None:
+    plugins = Plugins.load()
+    plugins.add(Renames(), "renames")
+    assert plugins.open_source("other-name").name == "minilm-l6"

@@ -1,5 +1,6 @@
 """Commands that show, promote, roll back and predict."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,21 @@ def test_a_defect_is_code_1_without_a_traceback(
 def test_version_and_help_are_code_0(regraft: Any) -> None:
     assert "regraft, version" in regraft("--version").out
     assert "adapt" in regraft("--help").out
+
+
+def test_source_is_shown_by_any_reference(regraft: Any, tiny_bert: Path) -> None:
+    answer = regraft("sources", "show", "whisper-tiny-en")
+    assert answer.code == 0
+    assert "licence: MIT" in answer.out
+    assert "parameters: 8,209,920" in answer.out
+    assert "layer-2-mean-std" in answer.out
+    found = json.loads(regraft("sources", "show", f"hf:{tiny_bert}", "--json").out)
+    assert found["modality"] == "text"
+    assert found["parameters"] > 0
+    assert found["features"][0] == {
+        "name": "last-2",
+        "form": "pooled",
+        "size": 32,
+        "candidate": True,
+    }
+    assert regraft("sources", "show", "nonesuch").code == 2

@@ -48,6 +48,23 @@ def replicas(home: Path) -> list[psutil.Process]:
     return [p for p in instance_processes(home) if "ServeReplica:pool" in " ".join(p.cmdline())]
 
 
+class PeakMemory:
+    """How much the pool's replicas grow, in bytes, at their highest, from when this was made."""
+
+    def __init__(self, home: Path) -> None:
+        self.before = {process.pid: process.memory_info().rss for process in replicas(home)}
+        for pid in self.before:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the high-water mark, proc(5)
+
+    def growth(self) -> int:
+        return max(_high_water(pid) - rss for pid, rss in self.before.items())
+
+
+def _high_water(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     """What the condition gives once it is true; AssertionError after `seconds`."""
     end = time.monotonic() + seconds

@@ -8,7 +8,10 @@ import pytest
 
 from regraft.domain import AdaptationSpec
 from tests.server.conftest import Server
+from tests.server.processes import PeakMemory
 
+MOST_SECONDS = 2.0
+MOST_GROWTH = 64 * 2**20
 SCRIPT = Path(__file__).with_name("triton_images_check.py")
 
 pytestmark = [pytest.mark.ray, pytest.mark.clients]
@@ -24,6 +27,10 @@ def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(
     assert result["metrics"]["accuracy"] == 1
 
     picture = next((shapes / "bar").iterdir())
+    with server.client() as client:
+        answer = client.predict("shapes", [picture.read_bytes()])
+    assert [row["label"] for row in answer["predictions"]] == ["bar"]
+    peak = PeakMemory(server.home.root)
     command = [triton, SCRIPT, server.url.removeprefix("http://"), "shapes", picture]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -35,9 +42,12 @@ def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(
     for wrong, message in (
         ("text", "no image"),
         ("truncated", "damaged"),
+        ("huge", "8000 × 6250 pixels; at most 25,000,000"),
         ("four_channels", "must have the shape [-1, -1, -1, 3]"),
         ("floats", "must be UINT8"),
     ):
-        status, told = found[wrong]
-        assert status == "400", found[wrong]
+        status, told, seconds = found[wrong]
+        assert status == ("413" if wrong == "huge" else "400"), found[wrong]
         assert message in told
+        assert seconds < MOST_SECONDS
+    assert peak.growth() < MOST_GROWTH

@@ -20,7 +20,7 @@ from regraft.serving.telemetry import RequestRecord, Silent
 class Task:
     """Answers the length of each text."""
 
-    suffixes = ()
+    suffixes = (".txt",)
 
     def request_tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec("text", "BYTES", ("batch",)),)
@@ -145,3 +145,39 @@ def test_the_bare_mount_answers_without_a_redirect(recorder: Recorder) -> None:
         for path in ("/v2", "/v2/"):
             answer = client.get(path, follow_redirects=False)
             assert answer.json()["name"] == "regraft"
+
+
+def test_files_of_a_form_are_rows(http: TestClient) -> None:
+    files = [("file", ("a.txt", b"abc")), ("other", ("b.txt", b"de"))]
+    answer = http.post("/models/m/predict", files=files)
+    assert answer.status_code == 200
+    assert answer.json()["predictions"] == [{"length": 3}, {"length": 2}]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"--x\r\n", "multipart/form-data; boundary=x"),
+        (b"", "multipart/form-data; boundary=x"),
+        (b"--x--\r\n", "multipart/form-data"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\ntext\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
+    ],
+)
+def test_a_form_without_files_or_damaged_is_refused(
+    http: TestClient, content: bytes, kind: str
+) -> None:
+    answer = http.post("/models/m/predict", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "form" in answer.json()["error"].lower()
+
+
+def test_an_endpoint_of_texts_takes_no_form(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Task, "suffixes", ())
+    answer = http.post("/models/m/predict", files={"file": b"abc"})
+    assert answer.status_code == 501
+    assert "takes no files" in answer.json()["error"]

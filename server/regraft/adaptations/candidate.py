@@ -1,7 +1,7 @@
 """A candidate: graphs to publish, and the outputs of the test part as they will be served."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,9 @@ def adapt_trained(work: Work) -> Candidate:
     context, blobs = work.context, work.context.registry.blobs
     choice = choose_feature(work)
     feature = choice.feature
+    start = _probed(work, feature) if work.request.strategy.warm_start else None
     with context.stage("train"):
-        model = train(work, _recipe(work, feature))
+        model = train(work, replace(_recipe(work, feature), head=start))
     with context.stage("export"):
         exported = blobs.put(export_backbone(model.backbone, work.task.inputs, feature))
         head = work.task.serving_head(model.head)
@@ -74,6 +75,17 @@ def adapt_trained(work: Work) -> Candidate:
         outputs = open_head(blobs.path(head_blob.sha256))(test)
     parity = _parity(work, backbone, head_blob, (model.backbone, head))
     return Candidate(choice, exported, head_blob, outputs, parity)
+
+
+def _probed(work: Work, feature: Feature) -> LinearHead:
+    """The head that the strategy fits on frozen features, to start from."""
+    train = work.data.train
+    work.exported(feature)
+    with work.context.stage("features"):
+        features = frozen_features(work, feature, train)
+    with work.context.stage("probe"):
+        folds = make_folds(train, work.request.spec.seed)
+        return work.request.strategy.fit(features, work.task.targets(train.labels), folds)
 
 
 def _head_graph(head: "LinearHead | nn.Module", feature: Feature) -> bytes:

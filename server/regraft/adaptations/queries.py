@@ -1,9 +1,13 @@
 """What can be asked about the registry and the plugins, as the JSON that the API answers."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from regraft.contract import SourceModel, Task
 from regraft.domain import JSON
 from regraft.errors import UnknownNameError
 from regraft.plugins import Plugins
@@ -62,6 +66,45 @@ def show_version(registry: Registry, name: str, version: int | None) -> JSON:
     report = json.loads(registry.blobs.read(manifest["report"]["sha256"]))
     blobs = {part: manifest[part]["sha256"] for part in ("backbone", "head")}
     return {**found.as_dict(), "blobs": blobs, "report": report}
+
+
+def show_source(reference: str, plugins: Plugins) -> JSON:
+    """What is known of a source model once it is opened."""
+    source = plugins.open_source(reference)
+    forms = dict.fromkeys(feature.form for feature in source.features)
+    candidates = {feature for form in forms for feature in source.candidates(form)}
+    features = [
+        {**asdict(feature), "candidate": feature in candidates} for feature in source.features
+    ]
+    return {
+        "name": source.name,
+        "modality": source.modality,
+        **source.details(),
+        "parameters": _parameters(source),
+        "fingerprint": source.fingerprint(),
+        "trainable": source.trainable,
+        "features": features,
+    }
+
+
+def _parameters(source: SourceModel) -> int | None:
+    """As the source says, else counted in a module that has all that can be chosen."""
+    told = source.details().get("parameters")
+    if told is not None or not source.trainable:
+        return told
+    candidates = source.candidates(source.features[0].form)
+    several = source.modules(candidates) if len(candidates) > 1 else None
+    module = several or source.module(candidates[0])
+    return None if module is None else sum(p.numel() for p in module.parameters())
+
+
+def read_rows(task: Task, inputs: Sequence[Any]) -> list[Any]:
+    """Texts, or the contents of files, as rows of the task."""
+    if not all(isinstance(item, bytes) for item in inputs):
+        return task.read_inputs(inputs)
+    items = np.empty(len(inputs), object)
+    items[:] = list(inputs)
+    return task.rows({task.request_tensors()[0].name: items})
 
 
 def describe(endpoint: str, version: int, predictions: list[JSON]) -> JSON:

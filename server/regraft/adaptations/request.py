@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from regraft.contract import Feature, SourceModel, Task, TransferStrategy
 from regraft.domain import AdaptationSpec
-from regraft.errors import InvalidInputError
+from regraft.errors import InvalidInputError, UnsupportedError
 from regraft.plugins import Plugins
 
 
@@ -50,10 +50,26 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
             f"Task '{spec.task}' takes {task.modality}, but source model '{spec.source}' takes "
             f"{source.modality}."
         )
+    check_fits(strategy, source, task)
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
     return Request(spec, task, strategy, source, candidates)
+
+
+def check_fits(strategy: TransferStrategy, source: SourceModel, task: type[Task]) -> None:
+    """Raise UnsupportedError if the strategy cannot work with the source model or for the task."""
+    if not strategy.freezes_backbone and not source.trainable:
+        raise UnsupportedError(
+            f"Strategy '{strategy.name}' changes the backbone, but source model '{source.name}' is "
+            "a graph without a torch module: only strategies that freeze the backbone apply, such "
+            "as linear-probe."
+        )
+    if strategy.freezes_backbone and task.form != "pooled":
+        raise UnsupportedError(
+            f"Strategy '{strategy.name}' fits one vector a row, but task '{task.name}' needs a "
+            f"feature of the form '{task.form}': take a strategy that trains a head, such as full."
+        )
 
 
 def explain(error: ValidationError) -> str:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from regraft.adaptations.queries import listing
+from regraft.adaptations.queries import listing, show_source
 from regraft.api.services import FromServices
 from regraft.domain import JSON
 
@@ -13,6 +13,12 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 def list_sources(services: FromServices) -> JSON:
     """The source models that plugins offer by name."""
     return {"items": listing("sources", services.registry, services.plugins)}
+
+
+@router.get("/sources/{reference:path}", response_description="The source model")
+def show_one_source(reference: str, services: FromServices) -> JSON:
+    """Modality, licence, origin, parameters and features of a source model, by any reference."""
+    return show_source(reference, services.plugins)
 
 
 @router.get("/tasks", response_description="Tasks as `items`")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from regraft.adaptations.context import Context
-from regraft.adaptations.queries import describe, listing, show_version
+from regraft.adaptations.queries import describe, listing, read_rows, show_source, show_version
 from regraft.adaptations.request import check_request
 from regraft.adaptations.run import run
 from regraft.domain import JSON, AdaptationSpec
@@ -44,6 +44,9 @@ class LocalBackend:
     def listing(self, kind: str) -> list[JSON]:
         return listing(kind, self.registry, self.plugins)
 
+    def source(self, reference: str) -> JSON:
+        return show_source(reference, self.plugins)
+
     def model(self, name: str, version: int | None) -> JSON:
         return show_version(self.registry, name, version)
 
@@ -65,5 +68,5 @@ class LocalBackend:
         version = self.registry.models.version(endpoint, served.version)
         opener = Opener(self.registry.blobs, self.plugins, Runtime(available_cpus()))
         predictor = opener.open(Route(endpoint, served.version, version.manifest.sha256))
-        rows = predictor.task.read_inputs(inputs)
+        rows = read_rows(predictor.task, inputs)
         return describe(endpoint, served.version, predictor.task.answers(predictor.predict(rows)))

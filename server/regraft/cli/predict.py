@@ -1,6 +1,5 @@
 """`regraft predict`: ask an endpoint."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from regraft.errors import InvalidInputError
 def predict(endpoint: str, inputs: tuple[str, ...], files: tuple[str, ...], **given: Any) -> None:
     """Ask ENDPOINT for the label of each TEXT, or of each --file such as an image."""
     _check_encoding(endpoint, *inputs)
-    asked = [_content(file) for file in files] if files else list(inputs)
+    asked: list[Any] = [_content(file) for file in files] if files else list(inputs)
     if bool(inputs) == bool(files):
         raise InvalidInputError("Give texts, or files with --file, and not both.")
     with open_backend(settings_from(home=given["home"], url=given["url"])) as backend:
@@ -40,10 +39,9 @@ def _takes_files(backend: Any, endpoint: str) -> bool:
     return any(row["name"] == task and row["suffixes"] for row in backend.listing("tasks"))
 
 
-def _content(file: str) -> str:
-    """The file in base64, as JSON carries it."""
+def _content(file: str) -> bytes:
     try:
-        return base64.b64encode(Path(file).expanduser().read_bytes()).decode()
+        return Path(file).expanduser().read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidInputError(f"The file '{file}' cannot be read: {reason}.") from error

@@ -13,6 +13,7 @@ from regraft.client.following import PAUSE, RUNS, follow, is_final, persist
 from regraft.client.uploading import with_located_source, with_uploads
 from regraft.domain import JSON, AdaptationSpec, State
 from regraft.errors import CancelledRunError
+from regraft.reference import located
 
 Show = Callable[[str, JSON], None]
 
@@ -83,9 +84,16 @@ class Client:
         return self.connection.ask("POST", path, json={"from": version})
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
-        """The readable answers of an endpoint, one an input."""
+        """The readable answers of an endpoint, one an input: a text, or the content of a file."""
         path = f"/v2/models/{quote(endpoint, safe='')}/predict"
+        if inputs and all(isinstance(item, bytes) for item in inputs):
+            files = [("file", (f"{number}", item)) for number, item in enumerate(inputs)]
+            return self.connection.ask("POST", path, files=files)
         return self.connection.ask("POST", path, json={"inputs": inputs})
+
+    def source(self, reference: str) -> JSON:
+        """What is known of a source model; a local file or folder is named in full."""
+        return self.connection.ask("GET", _path("sources", located(reference)))
 
     def _submit(self, spec: AdaptationSpec) -> tuple[str, JSON]:
         # With the key a request that was repeated, here or by a proxy, starts one run.

@@ -1,6 +1,5 @@
 """Local files that a spec names, uploaded, and a local folder, named in full."""
 
-import os.path
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,6 +7,7 @@ from regraft.client.connection import Connection
 from regraft.client.packing import Packing
 from regraft.domain import JSON, UPLOADED, AdaptationSpec
 from regraft.errors import DataError, Problem
+from regraft.reference import located
 
 FIELDS = ("data", "test", "validation")
 
@@ -43,14 +43,14 @@ def _task(name: str, connection: Connection) -> JSON | None:
 
 
 def with_located_source(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
-    """The spec with the full path of a source that is a folder here.
+    """The spec with the full path of a source that is a file or folder here.
 
     The server, which runs in another directory, opens it there; a catalogue name goes first.
     """
-    folder = os.path.expanduser(spec.source)
-    if not os.path.isdir(folder) or _is_known_source(spec.source, connection):
+    full = located(spec.source)
+    if full == spec.source or _is_known_source(spec.source, connection):
         return spec
-    return spec.model_copy(update={"source": str(Path(folder).resolve())})
+    return spec.model_copy(update={"source": full})
 
 
 def _is_known_source(name: str, connection: Connection) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -11,6 +12,7 @@ from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
 from regraft.serving.batcher import Batcher
+from regraft.serving.forms import is_form, read_files
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import Telemetry
@@ -78,15 +80,14 @@ class Inference:
         return Response(answer.body, 200, answer.headers)
 
     async def predict(self, request: Request) -> Response:
-        """For people: `{"inputs": […]}` in, one readable prediction a row out."""
+        """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
         predictor = await self._predictor(request)
-        asked = strict_json.loads(await self._body(request), self.caps.json)
-        if not isinstance(asked, dict) or set(asked) != {"inputs"}:
-            raise BadRequestError('The body must be {"inputs": [...]}.')
-        inputs = asked["inputs"]
-        if not isinstance(inputs, list) or not inputs:
-            raise BadRequestError("'inputs' must be a list with at least one item.")
-        rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
+        body = await self._body(request)
+        if is_form(request.headers):
+            rows = await _read_form(predictor.task, request, body)
+        else:
+            inputs = _inputs(strict_json.loads(body, self.caps.json))
+            rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
         tensors = await self._predict(request, predictor, rows)
         predictions = predictor.task.answers(tensors)
         return JSONResponse(
@@ -119,6 +120,24 @@ class Inference:
         return protocol.decode_content(
             body, request.headers.get("content-encoding"), self.caps.body
         )
+
+
+def _inputs(asked: Any) -> list[Any]:
+    if not isinstance(asked, dict) or set(asked) != {"inputs"}:
+        raise BadRequestError('The body must be {"inputs": [...]}.')
+    inputs = asked["inputs"]
+    if not isinstance(inputs, list) or not inputs:
+        raise BadRequestError("'inputs' must be a list with at least one item.")
+    return inputs
+
+
+async def _read_form(task: Task, request: Request, body: bytes) -> list[Any]:
+    if not task.suffixes:
+        raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
+    files = await read_files(request.headers, body)
+    items = np.empty(len(files), object)
+    items[:] = files
+    return await _read(task, task.rows, {task.request_tensors()[0].name: items})
 
 
 async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any) -> list[Any]:

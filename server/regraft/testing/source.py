@@ -49,6 +49,10 @@ def check_source_model(source: SourceModel, home: Home | None = None) -> None:
         module = source.module(feature)
         if module is not None:
             check_module(source, feature, module)
+        assert (module is not None) == source.trainable, (
+            f"`trainable` is {source.trainable}, but `module` gives "
+            f"{'nothing' if module is None else 'a module'}."
+        )
         assert module is not None or source.graph(feature) is not None, (
             f"'{source.name}' gives neither a graph nor a module for its default feature "
             f"'{feature.name}'."

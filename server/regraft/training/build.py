@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from regraft.contract import Feature, Inputs, SourceModel, Task, TransferStrategy
+from regraft.contract import Feature, Inputs, LinearHead, SourceModel, Task, TransferStrategy
 from regraft.errors import UnsupportedError
 from regraft.plugins import Plugins
 
@@ -24,13 +24,16 @@ class Recipe:
     labels: tuple[str, ...]
     options: dict[str, Any]
     seed: int
+    head: LinearHead | None = None
+    """What the new head starts as, where the strategy wants a warm start."""
 
     def open(self, plugins: Plugins) -> "Ingredients":
         source = plugins.open_source(self.source)
         task = plugins.task(self.task)(source.inputs, self.labels)
         kind = plugins.strategy(self.strategy)
         strategy = kind(kind.Options.model_validate(self.options), self.seed)
-        return Ingredients(source, task, strategy, source.feature(task.form, self.feature))
+        feature = source.feature(task.form, self.feature)
+        return Ingredients(source, task, strategy, feature, self.head)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Ingredients:
     task: Task
     strategy: TransferStrategy
     feature: Feature
+    start: LinearHead | None = None
 
     def model(self) -> "TargetModel":
         """The model as the strategy wants to train it; the head starts from the seed."""
@@ -57,7 +61,22 @@ class Ingredients:
                 "freeze the backbone apply, such as linear-probe."
             )
         freeze_unreached(backbone, self.source.inputs)
-        return self.strategy.prepare(TargetModel(backbone, self.task.head(self.feature)))
+        return self.strategy.prepare(TargetModel(backbone, self._head()))
+
+    def _head(self) -> "nn.Module":
+        """The task's own, filled with what it is to start as."""
+        import torch
+
+        head = self.task.head(self.feature)
+        if self.start is not None:
+            if not isinstance(head, torch.nn.Linear):
+                raise UnsupportedError(
+                    f"Strategy '{self.strategy.name}' starts from a linear head, but task "
+                    f"'{self.task.name}' has another kind of head: take full."
+                )
+            head.weight.data.copy_(torch.from_numpy(self.start.weight))
+            head.bias.data.copy_(torch.from_numpy(self.start.bias))
+        return head
 
 
 def freeze_unreached(backbone: "nn.Module", inputs: Inputs) -> None:

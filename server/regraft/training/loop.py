@@ -91,8 +91,8 @@ class Loop:
         """One pass over the rows. Its randomness depends on the seed and the epoch alone, so that
         a resumed run goes the same way."""
         torch.manual_seed(self.strategy.seed * 1_000_003 + epoch * 1009 + self.around.rank)
-        self.strategy.start_epoch(epoch, self.model)
         self.model.train()
+        self.strategy.start_epoch(epoch, self.model)
         steps = self._steps(train)
         for number, indices in enumerate(self._batches(train, epoch)):
             if self.around.any_rank(self.around.cancelled()):
