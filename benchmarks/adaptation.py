@@ -87,6 +87,11 @@ def adapt(root: Path, part: Part, strategy: str, *options: str) -> dict[str, Any
     return _json(command, environment(root / "home", root / "ray"))
 
 
+def run_regraft(arguments: list[str], env: dict[str, str]) -> dict[str, Any]:
+    """The JSON of `regraft adapt`."""
+    return _json([*REGRAFT, "adapt", *arguments, "--json"], env)
+
+
 def _json(command: list[str], env: dict[str, str] | None) -> dict[str, Any]:
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
     parsed: dict[str, Any] = json.loads(done.stdout)

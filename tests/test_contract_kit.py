@@ -61,6 +61,15 @@ EXAMPLES: dict[str, tuple[list[Any], list[str]]] = {
         ],
         ["red", "blue", "red", "blue"],
     ),
+    "table": (
+        [
+            {"age": "50", "size": "1.5", "site": "left"},
+            {"age": "", "size": "7", "site": "right"},
+            {"age": "31", "size": "2", "site": "left"},
+            {"age": "64", "size": "9.5", "site": "centre"},
+        ],
+        ["benign", "malignant", "benign", "malignant"],
+    ),
     "audio": (
         [tone(0.4, 200), tone(0.05, 900), tone(1.3, 220), tone(0.7, 870)],
         ["low", "high", "low", "high"],

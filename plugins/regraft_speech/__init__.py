@@ -2,8 +2,9 @@
 
 from regraft import Task, hookimpl
 from regraft_speech.classification import AudioClassification
+from regraft_speech.recognition import SpeechRecognition
 
 
 @hookimpl
 def register_tasks() -> list[type[Task]]:
-    return [AudioClassification]
+    return [AudioClassification, SpeechRecognition]

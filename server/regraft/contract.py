@@ -221,6 +221,10 @@ class Task(ABC):
     columns: ClassVar[Columns]
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Endings, in lower case, of the files whose contents are the rows, as bytes. None: texts."""
+    records: ClassVar[bool] = False
+    """Whether a row is all columns but label and group: cells as texts by the columns' names."""
+    classes: ClassVar[bool] = True
+    """Whether labels are classes. Else each row has a label of its own, such as a transcript."""
     largest_file: ClassVar[int] = 20 * 2**20
     """The greatest content of a row, in bytes, where rows are files."""
     largest_batch: ClassVar[int] = 2**31
@@ -234,6 +238,11 @@ class Task(ABC):
     def check(cls, value: Any) -> str | None:
         """Why this input cannot be used, or None."""
         return None
+
+    @classmethod
+    def completed(cls, inputs: Inputs, rows: Sequence[Any]) -> Inputs:
+        """The source model's inputs with what only the training rows tell, such as columns."""
+        return inputs
 
     @classmethod
     def labels_of(cls, labels: Iterable[str]) -> tuple[str, ...]:

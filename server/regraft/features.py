@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from regraft.arrays import joined_rows
 from regraft.contract import Array, Task
 from regraft.registry.blobs import write_atomically
 from regraft.serving.predictor import Backbone
@@ -66,16 +67,6 @@ def _in_order(order: Array, parts: Sequence[Array]) -> Array:
     result = np.empty_like(joined)
     result[order] = joined
     return result
-
-
-def joined_rows(parts: Sequence[Array]) -> Array:
-    """Batches as one, each padded at the end with zeros to the greatest length of any."""
-    shape = np.max([part.shape[1:] for part in parts], 0)
-    widths = [
-        [(0, 0), *((0, most - n) for most, n in zip(shape, p.shape[1:], strict=True))]
-        for p in parts
-    ]
-    return np.concatenate([np.pad(part, width) for part, width in zip(parts, widths, strict=True)])
 
 
 class FeatureCache:

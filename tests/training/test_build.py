@@ -19,6 +19,7 @@ def recipe(tiny_bert: Path) -> Recipe:
         task="text-classification",
         strategy="full",
         feature="last-2",
+        inputs=Plugins.load().open_source(str(tiny_bert)).inputs,
         labels=("a", "b", "c"),
         options={"epochs": 2},
         seed=3,

@@ -99,6 +99,7 @@ def _recipe(work: Work, feature: Feature) -> Recipe:
         task=request.spec.task,
         strategy=request.spec.strategy,
         feature=feature.name,
+        inputs=work.task.inputs,
         labels=work.task.labels,
         options=request.strategy.options.model_dump(mode="json"),
         seed=request.spec.seed,

@@ -63,7 +63,8 @@ def _stages(context: Context) -> JSON:
     with context.stage("data"):
         data = load_dataset(request.spec, request.task, context.settings, _resolver(context))
     context.report("data", {"rows": data.counts(), "labels": len(data.labels)})
-    work = Work(request, data, request.task(request.source.inputs, data.labels), context)
+    inputs = request.task.completed(request.source.inputs, data.train.inputs)
+    work = Work(request, data, request.task(inputs, data.labels), context)
     adapt = adapt_frozen if request.strategy.freezes_backbone else adapt_trained
     candidate = adapt(work)
     report = _evaluate(work, candidate)

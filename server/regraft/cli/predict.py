@@ -62,4 +62,9 @@ def print_predictions(inputs: Sequence[str], answer: JSON) -> None:
         {"input": given, **prediction}
         for given, prediction in zip(inputs, answer["predictions"], strict=True)
     ]
-    print_rows(rows, {"label": "LABEL", "score": "SCORE", "input": "INPUT"}, "")
+    shown = [name for name, value in answer["predictions"][0].items() if _is_short(value)]
+    print_rows(rows, {name: name.upper() for name in [*shown, "input"]}, "")
+
+
+def _is_short(value: Any) -> bool:
+    return not isinstance(value, dict | list)

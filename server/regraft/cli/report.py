@@ -53,9 +53,10 @@ def print_version(version: dict[str, Any]) -> None:
     console.print(headline(version), soft_wrap=True)
     for note in report["notes"]:
         console.print(f"note: {note}")
-    console.print(_classes(report))
-    if len(report["labels"]) <= SHOWN_CLASSES:
-        console.print(_confusion(report))
+    if "per_class" in report["metrics"]:
+        console.print(_classes(report))
+        if len(report["labels"]) <= SHOWN_CLASSES:
+            console.print(_confusion(report))
     origin = report["lineage"]
     console.print(
         f"{origin['strategy']['name']} on {origin['source']['reference']} "
@@ -66,10 +67,13 @@ def print_version(version: dict[str, Any]) -> None:
 
 def _classes(report: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("label", "precision", "recall", "f1", "support"):
+    rows = report["metrics"]["per_class"][:SHOWN_CLASSES]
+    more = [name for name in ("sensitivity", "specificity", "roc_auc") if name in rows[0]]
+    for heading in ("label", "precision", "recall", "f1", *more, "support"):
         table.add_column(heading)
-    for row in report["metrics"]["per_class"][:SHOWN_CLASSES]:
-        shares = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+    for row in rows:
+        known = ("precision", "recall", "f1", *more)
+        shares = ("-" if row[key] is None else f"{row[key]:.3f}" for key in known)
         table.add_row(row["label"], *shares, str(row["support"]))
     return table
 

@@ -1,5 +1,6 @@
 """Rows as labelled examples, each of them checked."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     A row without a group has the group "". Raises DataError with the problems of all rows:
     empty-input, empty-label, unusable-input, unusable-label, unusable-group, bad-encoding.
     """
-    inputs, keys, problems = _inputs(table, roles.input, task)
+    inputs, keys, problems = _records(table, roles) if task.records else _inputs(table, roles, task)
     labels, found = _texts(table, roles.label, "label")
     problems += found
     groups = None
@@ -38,10 +39,23 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     )
 
 
+def _records(table: Table, roles: Roles) -> tuple[Sequence[Any], tuple[str, ...], list[Problem]]:
+    """All other columns as one record a row, its JSON as its key, and cells that are no text."""
+    names = [name for name in table.names if name not in (roles.label, roles.group)]
+    columns, problems = [], []
+    for name in names:
+        cells, found = _texts(table, name, "value")
+        columns.append(cells)
+        problems += [problem for problem in found if problem.code != "empty-value"]
+    rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    return tuple(rows), tuple(json.dumps(row, ensure_ascii=False) for row in rows), problems
+
+
 def _inputs(
-    table: Table, column: str, task: type[Task]
+    table: Table, roles: Roles, task: type[Task]
 ) -> tuple[Sequence[Any], tuple[str, ...] | None, list[Problem]]:
     """The inputs, keys where they are no text, and what is wrong with some."""
+    column = roles.input
     if task.suffixes:
         found = read_contents(table, column, task)
         return found.contents, found.keys, list(found.problems)

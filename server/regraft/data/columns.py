@@ -22,7 +22,7 @@ class Roles:
     guessed: bool = False
 
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.input, self.label, self.group) if name is not None)
+        return tuple(name for name in (self.input, self.label, self.group) if name)
 
 
 def choose_columns(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
@@ -31,6 +31,8 @@ def choose_columns(table: Table, columns: Columns, spec: AdaptationSpec) -> Role
     Raises DataError: no-such-column, ambiguous-columns.
     """
     check_present(table, [spec.input_column, spec.label_column, spec.group_column])
+    if not columns.input:
+        return _of_records(table, columns, spec)
     taken = {spec.input_column, spec.label_column, spec.group_column}
     free = [name for name in table.names if name not in taken]
     input_column = spec.input_column or _expected(table, free, columns.input)
@@ -44,6 +46,19 @@ def choose_columns(table: Table, columns: Columns, spec: AdaptationSpec) -> Role
     if found is None:
         raise _ambiguous(table, "cannot tell which column is the text and which the label")
     return _distinct(table, Roles(*found, spec.group_column, guessed=True))
+
+
+def _of_records(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
+    """Rows are records: there is no column of inputs, and the label's must be named or expected."""
+    if spec.input_column is not None:
+        raise _ambiguous(table, "all columns but the label are inputs: leave --input-column out")
+    free = [name for name in table.names if name != spec.group_column]
+    label = spec.label_column or _expected(table, free, columns.label)
+    if label is None:
+        raise _ambiguous(table, "cannot tell which column is the label")
+    if len(free) < 2:
+        raise _ambiguous(table, "there is no column beside the label")
+    return Roles("", label, spec.group_column)
 
 
 def check_present(table: Table, names: Iterable[str | None]) -> None:

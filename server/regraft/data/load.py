@@ -22,6 +22,9 @@ from regraft.settings import Settings
 Files = Mapping[str, Examples]
 """The examples of each file, by its role: data, validation, test."""
 
+ALIKE = ("every row",)
+"""The one class of all rows, where labels are none."""
+
 
 def load_dataset(
     spec: AdaptationSpec,
@@ -44,13 +47,16 @@ def load_dataset(
     }
     files = {role: examples for role, (examples, _) in ordered.items()}
     labels = _labels(spec, files, task)
-    parts, notes = _parts(spec, files, labels)
+    parts, notes = _parts(spec, files, labels if task.classes else ALIKE)
     facts = {
         "columns": roles.names(),
         "rows": {role: digest for role, (_, digest) in ordered.items()},
         "split": [spec.split, spec.seed, spec.limit_rows],
     }
-    notes = [*_notes(roles, files, labels), *notes]
+    if task.classes:
+        notes = [*_class_notes(files, labels), *notes]
+    if roles.guessed:
+        notes = [_guess(roles), *notes]
     return DataSet(**parts, labels=labels, fingerprint=fingerprint(facts), notes=tuple(notes))
 
 
@@ -71,13 +77,15 @@ def _references(spec: AdaptationSpec) -> dict[str, str]:
 
 def _examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     """The rows of any of the files: the columns are those of DATA, which alone needs the group."""
-    check_present(table, [roles.input, roles.label])
+    check_present(table, [roles.label] if task.records else [roles.input, roles.label])
     known = roles if roles.group in table.names else replace(roles, group=None)
     return read_examples(table, known, task)
 
 
 def _labels(spec: AdaptationSpec, files: Files, task: type[Task]) -> tuple[str, ...]:
     labels = task.labels_of(files["data"].labels)
+    if not task.classes:
+        return labels
     check_classes(spec.data, labels)
     for role, reference in _references(spec).items():
         check_known(reference, files[role], labels)
@@ -116,10 +124,12 @@ def _set_apart(spec: AdaptationSpec, files: Files) -> tuple[dict[str, Examples],
     return kept, notes
 
 
-def _notes(roles: Roles, files: Files, labels: tuple[str, ...]) -> list[str]:
-    guess = f"the column '{roles.input}' was taken for the input and '{roles.label}' for the label"
-    notes = [guess] if roles.guessed else []
-    notes += label_notes(files["data"].labels) + contradiction_notes(files["data"])
+def _guess(roles: Roles) -> str:
+    return f"the column '{roles.input}' was taken for the input and '{roles.label}' for the label"
+
+
+def _class_notes(files: Files, labels: tuple[str, ...]) -> list[str]:
+    notes = label_notes(files["data"].labels) + contradiction_notes(files["data"])
     for role, examples in files.items():
         notes += missing_class_notes(role, examples, labels)
     return notes

@@ -29,7 +29,7 @@ class Units:
 def units_of(examples: Examples, labels: Sequence[str]) -> Units:
     """The connected components of rows by equal input (white space around it aside) and by group.
 
-    The group "" connects nothing.
+    The group "" connects nothing. One label alone stands for whatever a row's is.
     """
     parents = list(range(len(examples)))
     _connect(parents, (text.strip() for text in examples.identities))
@@ -38,7 +38,9 @@ def units_of(examples: Examples, labels: Sequence[str]) -> Units:
     for row in range(len(parents)):
         units[_root(parents, row)].append(row)
     numbers = {label: number for number, label in enumerate(labels)}
-    return Units(list(units.values()), [numbers[label] for label in examples.labels])
+    alike = len(labels) == 1
+    classes = [0 if alike else numbers[label] for label in examples.labels]
+    return Units(list(units.values()), classes)
 
 
 def _connect(parents: list[int], keys: Iterable[str]) -> None:

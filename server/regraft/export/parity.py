@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regraft.arrays import joined_rows
 from regraft.contract import Array, LinearHead, Task
 from regraft.domain import JSON
 from regraft.errors import RunFailedError
@@ -69,11 +70,11 @@ def check_parity(reference: Outputs, exported: Outputs, rows: Sequence[Any], mos
         for size in (1, 2, most)
         for batch in _batches(rows, size)
     ]
-    expected = np.concatenate([pair[0] for pair in pairs])
-    found = np.concatenate([pair[1] for pair in pairs])
+    expected, found = (joined_rows([pair[side] for pair in pairs]) for side in (0, 1))
+    axis = 1 if expected.ndim == 4 else -1  # classes are the channels of a map
     parity = Parity(
         float(np.abs(expected - found).max()),
-        float((expected.argmax(-1) == found.argmax(-1)).mean()),
+        float((expected.argmax(axis) == found.argmax(axis)).mean()),
         len(rows),
         (1, 2, most),
     )

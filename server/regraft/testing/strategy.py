@@ -34,10 +34,11 @@ def check_strategy(strategy: type[TransferStrategy]) -> None:
     """
     check_description(strategy)
     check_options(strategy)
-    if strategy.freezes_backbone:
+    if strategy.freezes_backbone or strategy.warm_start:
         for name, (classes, rows, size) in CASES.items():
             check_fit(strategy, name, *separable(classes, rows, size))
             check_choice(strategy, *separable(classes, rows, size))
+    if strategy.freezes_backbone:
         return
     with tempfile.TemporaryDirectory() as folder:
         check_groups(strategy)

@@ -34,7 +34,7 @@ def check_task(
     assert isinstance(inputs, task.inputs_type), (
         f"`inputs_type` is {task.inputs_type.__name__}, but `inputs` a {type(inputs).__name__}."
     )
-    made = task(inputs, task.labels_of(labels))
+    made = task(task.completed(inputs, rows), task.labels_of(labels))
     targets = check_targets(made, labels)
     check_encode(made, rows)
     outputs = check_head(made, targets)
@@ -158,16 +158,23 @@ def check_metrics(task: Task, outputs: Array, targets: Array) -> None:
 
 def check_baselines(task: Task, rows: Sequence[Any], targets: Array, outputs: Array) -> None:
     """Both baselines answer in the shape of the served outputs."""
+    wanted = _lengths_aside(outputs, task)
     guess = task.majority(targets, len(rows))
-    assert np.shape(guess) == outputs.shape, (
+    assert _lengths_aside(guess, task) == wanted, (
         f"`majority` gives {np.shape(guess)}, but outputs are {outputs.shape}."
     )
     simple = task.simple_baseline(0)
     simple.fit(list(rows), targets)
-    found = np.shape(simple.predict_proba(list(rows)))
-    assert found == outputs.shape, (
-        f"`simple_baseline` predicts {found}, but outputs are {outputs.shape}."
+    found = simple.predict_proba(list(rows))
+    assert _lengths_aside(found, task) == wanted, (
+        f"`simple_baseline` predicts {np.shape(found)}, but outputs are {outputs.shape}."
     )
+
+
+def _lengths_aside(outputs: Array, task: Task) -> tuple[int, ...]:
+    """The shape, without the steps of a sequence, of which there may be any number."""
+    shape = np.shape(outputs)
+    return (shape[0], *shape[2:]) if task.form == "sequence" else shape
 
 
 def check_request(task: Task, rows: Sequence[Any]) -> None:

@@ -21,6 +21,7 @@ class Recipe:
     task: str
     strategy: str
     feature: str
+    inputs: Inputs
     labels: tuple[str, ...]
     options: dict[str, Any]
     seed: int
@@ -29,7 +30,7 @@ class Recipe:
 
     def open(self, plugins: Plugins) -> "Ingredients":
         source = plugins.open_source(self.source)
-        task = plugins.task(self.task)(source.inputs, self.labels)
+        task = plugins.task(self.task)(self.inputs, self.labels)
         kind = plugins.strategy(self.strategy)
         strategy = kind(kind.Options.model_validate(self.options), self.seed)
         feature = source.feature(task.form, self.feature)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regraft.arrays import joined_rows
 from regraft.contract import Array, Step, Task, TrainingPlan, TransferStrategy
 from regraft.domain import JSON
 from regraft.model import TargetModel
@@ -140,9 +141,10 @@ class Loop:
         mine = range(self.around.rank, len(part.rows), self.around.world)
         known = self._forward(part.rows, mine or range(1))  # no task encodes an empty batch
         shares = self.around.gather(known[: len(mine)])
-        joined = np.empty((len(part.rows), *shares[0].shape[1:]), shares[0].dtype)
-        for rank, share in enumerate(shares):
-            joined[rank :: self.around.world] = share
+        whole = joined_rows(shares)
+        order = [np.arange(rank, len(part.rows), self.around.world) for rank in range(len(shares))]
+        joined = np.empty_like(whole)
+        joined[np.concatenate(order)] = whole
         return joined
 
     @torch.no_grad()
@@ -153,7 +155,7 @@ class Loop:
         for start in range(0, len(chosen), size):
             batch = self._encode([rows[i] for i in chosen[start : start + size]])
             parts.append(self.task.activate(self.model(**batch)[1]).cpu().numpy())
-        return np.concatenate(parts)
+        return joined_rows(parts)
 
     def _augmented(self, rows: Sequence[Any]) -> dict[str, Array]:
         """Drawn from torch's generator, which `_epoch` seeds."""

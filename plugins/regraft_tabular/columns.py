@@ -1,0 +1,113 @@
+"""Columns as numbers: what is learnt of them from training rows, and how a row is encoded."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regraft import Inputs
+
+MOST_VALUES = 50
+"""Of a category; rarer values are encoded as none."""
+NUMBERS = 0.95
+"""A column with at least such a share of numbers is one of numbers; the rest of it is missing."""
+FARTHEST = 10.0
+"""Deviations from the mean, beyond which a number is brought back."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TableInputs(Inputs):
+    """`values` [batch, width]: the columns one after another, then zeros. A column is a record of
+    its name and kind: of numbers with mean, deviation and whether some are missing; of a category
+    with its values."""
+
+    columns: list[dict[str, Any]]
+    width: int
+
+
+def learn_columns(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What each column holds; those of one value, or of texts that all differ, are left out."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    found = (_column(name, [row.get(name) for row in rows]) for name in names)
+    return [column for column in found if column is not None]
+
+
+def _column(name: str, cells: Sequence[Any]) -> dict[str, Any] | None:
+    present = [cell for cell in cells if cell not in (None, "")]
+    numbers = [number for cell in present if (number := as_number(cell)) is not None]
+    if present and len(numbers) >= NUMBERS * len(present):
+        return _numbers(name, np.array(numbers), len(numbers) < len(cells))
+    counts = Counter(str(cell) for cell in present)
+    telling = len(counts) > 1 and (len(counts) < len(present) or len(counts) <= 2)
+    if not telling:
+        return None
+    kept = sorted(value for value, _ in counts.most_common(MOST_VALUES))
+    return {"name": name, "kind": "category", "values": kept}
+
+
+def _numbers(name: str, values: Any, missing: bool) -> dict[str, Any] | None:
+    deviation = float(values.std())
+    if deviation == 0:
+        return None
+    mean = float(values.mean())
+    return {
+        "name": name,
+        "kind": "number",
+        "mean": mean,
+        "deviation": deviation,
+        "missing": missing,
+    }
+
+
+def as_number(cell: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(cell, bool):
+        return float(cell)
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def size_of(columns: Sequence[Mapping[str, Any]]) -> int:
+    """How many numbers a row becomes."""
+    return sum(
+        len(column["values"]) if column["kind"] == "category" else 1 + column["missing"]
+        for column in columns
+    )
+
+
+def encode(rows: Sequence[Row], columns: Sequence[Mapping[str, Any]], width: int) -> Any:
+    """[N, width] float32."""
+    values = np.zeros((len(rows), width), np.float32)
+    start = 0
+    for column in columns:
+        cells = [row.get(column["name"]) for row in rows]
+        block = _category(cells, column) if column["kind"] == "category" else _number(cells, column)
+        values[:, start : start + block.shape[1]] = block
+        start += block.shape[1]
+    return values
+
+
+def _number(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
+    """Standardised, and 1 where it is missing."""
+    numbers = np.array([np.nan if (n := as_number(cell)) is None else n for cell in cells])
+    scaled = np.nan_to_num((numbers - column["mean"]) / column["deviation"])
+    parts = [np.clip(scaled, -FARTHEST, FARTHEST)]
+    if column["missing"]:
+        parts.append(np.isnan(numbers).astype(float))
+    return np.stack(parts, 1)
+
+
+def _category(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
+    known = {value: position for position, value in enumerate(column["values"])}
+    block = np.zeros((len(cells), len(known)))
+    for row, cell in enumerate(cells):
+        if str(cell) in known:
+            block[row, known[str(cell)]] = 1
+    return block
