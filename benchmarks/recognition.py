@@ -1,4 +1,4 @@
-"""Speech recognition of a small vocabulary by voices that training never heard, which are synthetic:
+"""Speech recognition of a small vocabulary by voices that training never heard; all are synthetic:
 `python -m benchmarks.recognition`. It needs the program espeak-ng.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks.adaptation import run_regraft
 from benchmarks.server import environment
 
-WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "yes", "no", "left", "right", "up", "down", "stop", "go"]
+NUMBERS = "zero one two three four five six seven eight nine"
+WORDS = f"{NUMBERS} yes no left right up down stop go".split()
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029")
 VARIANTS = ("", "+f2", "+m3", "+f4", "+m7")
 ROWS_A_VOICE = 20

@@ -132,7 +132,7 @@ def test_wrong_related_table_is_told(
 
 def test_data_without_the_columns_of_the_source_is_refused(cancer: dict[str, Path]) -> None:
     source = RelatedTable("x", cancer["related"], "diagnosis")
-    with pytest.raises(InvalidInputError, match="lacks columns .* trained on: mean_radius"):
+    with pytest.raises(InvalidInputError, match=r"lacks columns .* trained on: mean_radius"):
         TabularClassification.completed(source.inputs, [{"age": "1"}])
 
 

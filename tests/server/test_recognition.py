@@ -28,7 +28,7 @@ def test_transcripts_train_a_head_of_characters(
         task="speech-recognition",
         source="whisper-tiny-en",
         strategy="full",
-        options={"epochs": 2, "learning_rate": 1e-3},
+        options={"epochs": 1, "learning_rate": 1e-3},
         split=(0.6, 0.2, 0.2),
         workers=2,
     )
@@ -38,5 +38,5 @@ def test_transcripts_train_a_head_of_characters(
         answer = client.predict("spoken", contents)
     assert result["feature"] == "layer-4"
     assert result["parity"]["argmax_agreement"] == 1
-    assert result["metrics"]["loss"] < 10
+    assert result["metrics"]["loss"] < 20
     assert [set(row) for row in answer["predictions"]] == [{"text", "score"}] * 2
