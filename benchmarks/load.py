@@ -1,9 +1,11 @@
 """A closed-loop HTTP client: N keep-alive connections that each wait for their answer.
 
 Run as a process of its own: `python -m benchmarks.load HOST PORT PATH CONNECTIONS SECONDS`, with
-the JSON bodies to send, one a line, on standard input. Prints one JSON document.
+the bodies to send, one a line, on standard input: JSON, or the length of the JSON header and the
+whole body in base64. Prints one JSON document.
 """
 
+import base64
 import itertools
 import json
 import selectors
@@ -69,11 +71,12 @@ def _length(head: bytes) -> int:
     return 0
 
 
-def request(host: str, path: str, body: bytes) -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
+def request(host: str, path: str, line: bytes) -> bytes:
+    kind, body = "Content-Type: application/json", line
+    if not line.startswith(b"{"):
+        length, encoded = line.split()
+        kind, body = f"Inference-Header-Content-Length: {int(length)}", base64.b64decode(encoded)
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
