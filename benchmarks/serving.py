@@ -113,7 +113,9 @@ def publish(home: Path, kind: Kind) -> None:
     """A version to serve, unless the home has one."""
     ray = Path(tempfile.gettempdir()) / "rg-none"
     env = environment(home, ray)
-    listed = subprocess.run([*REGRAFT, "endpoints", "--json"], env=env, stdout=subprocess.PIPE)
+    listed = subprocess.run(
+        [*REGRAFT, "endpoints", "list", "--json"], env=env, stdout=subprocess.PIPE
+    )
     if kind.name in [row["name"] for row in json.loads(listed.stdout)]:
         return
     data = kind.data(cache())

@@ -24,6 +24,7 @@ TURNS = {
 }
 """How to undo each EXIF orientation (EXIF 2.32, tag 0x0112)."""
 SIDES = (1, 65_500)
+Box = tuple[float, float, float, float]
 NOT_AN_IMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 """What Pillow raises for damaged files, by format."""
 
@@ -89,20 +90,21 @@ def _rgb(image: Image.Image) -> Image.Image:
 def pixels(row: Any, inputs: ImageInputs) -> Any:
     """The row, a file's bytes or an array [H, W, 3] of uint8, as a source model takes it."""
     image = decode(row, inputs.resize) if isinstance(row, bytes) else Image.fromarray(row)
-    scale = inputs.resize / min(image.size)
-    wanted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # The part that is cut out later is all that is computed: a very long picture costs no more.
-    cut = (min(inputs.width, wanted[0]), min(inputs.height, wanted[1]))
-    left, top = ((whole - part) / 2 / scale for whole, part in zip(wanted, cut, strict=True))
-    box = (
-        left,
-        top,
-        min(left + cut[0] / scale, image.width),
-        min(top + cut[1] / scale, image.height),
-    )
+    cut, box = geometry(image.size, inputs)
     resized = image.resize(cut, Image.Resampling.BICUBIC, box)
     if cut == (inputs.width, inputs.height):
         return np.asarray(resized)
     canvas = Image.new("RGB", (inputs.width, inputs.height))
     canvas.paste(resized, ((inputs.width - cut[0]) // 2, (inputs.height - cut[1]) // 2))
     return np.asarray(canvas)
+
+
+def geometry(size: tuple[int, int], inputs: ImageInputs) -> tuple[tuple[int, int], Box]:
+    """Width and height of what is cut out of the middle, and the box of it in an image of `size`,
+    of which no more is computed: a very long picture costs no more."""
+    scale = inputs.resize / min(size)
+    wanted = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    cut = (min(inputs.width, wanted[0]), min(inputs.height, wanted[1]))
+    left, top = ((whole - part) / 2 / scale for whole, part in zip(wanted, cut, strict=True))
+    right, bottom = min(left + cut[0] / scale, size[0]), min(top + cut[1] / scale, size[1])
+    return cut, (left, top, right, bottom)

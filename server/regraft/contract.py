@@ -225,6 +225,8 @@ class Task(ABC):
     """Whether a row is all columns but label and group: cells as texts by the columns' names."""
     classes: ClassVar[bool] = True
     """Whether labels are classes. Else each row has a label of its own, such as a transcript."""
+    label_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings of the files that labels are, such as masks; a label is then a content in base64."""
     largest_file: ClassVar[int] = 20 * 2**20
     """The greatest content of a row, in bytes, where rows are files."""
     largest_batch: ClassVar[int] = 2**31
@@ -237,6 +239,11 @@ class Task(ABC):
     @classmethod
     def check(cls, value: Any) -> str | None:
         """Why this input cannot be used, or None."""
+        return None
+
+    @classmethod
+    def check_label(cls, content: bytes) -> str | None:
+        """Why this file cannot be a label, or None; for labels that are files."""
         return None
 
     @classmethod

@@ -1,5 +1,6 @@
 """Rows as labelled examples, each of them checked."""
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     empty-input, empty-label, unusable-input, unusable-label, unusable-group, bad-encoding.
     """
     inputs, keys, problems = _records(table, roles) if task.records else _inputs(table, roles, task)
-    labels, found = _texts(table, roles.label, "label")
+    labels, found = _labels(table, roles.label, task)
     problems += found
     groups = None
     if roles.group is not None:
@@ -37,6 +38,18 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
         groups=None if groups is None else tuple(group.strip() for group in groups),
         keys=keys,
     )
+
+
+def _labels(table: Table, column: str, task: type[Task]) -> tuple[list[str], list[Problem]]:
+    """The column as text, or the files that it names in base64, and what is wrong with some."""
+    if not task.label_suffixes:
+        return _texts(table, column, "label")
+    found = read_contents(table, column, task.check_label, task.largest_file)
+    problems = [
+        Problem(problem.code, f"the label: {problem.message}", problem.row)
+        for problem in found.problems
+    ]
+    return [base64.b64encode(content).decode() for content in found.contents], problems
 
 
 def _records(table: Table, roles: Roles) -> tuple[Sequence[Any], tuple[str, ...], list[Problem]]:
@@ -57,7 +70,7 @@ def _inputs(
     """The inputs, keys where they are no text, and what is wrong with some."""
     column = roles.input
     if task.suffixes:
-        found = read_contents(table, column, task)
+        found = read_contents(table, column, task.check, task.largest_file)
         return found.contents, found.keys, list(found.problems)
     texts, problems = _texts(table, column, "input")
     return tuple(texts), None, [*problems, *_refused(texts, task)]

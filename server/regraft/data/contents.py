@@ -1,11 +1,11 @@
 """Rows that are files: found, checked and hashed."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regraft.contract import Task
 from regraft.data.table import Table
 from regraft.domain import Contents
 from regraft.errors import Problem
@@ -20,8 +20,12 @@ class Found:
     problems: tuple[Problem, ...]
 
 
-def read_contents(table: Table, column: str, task: type[Task]) -> Found:
-    """The files that a column names, by paths within the table's folder, or holds as bytes.
+Check = Callable[[bytes], str | None]
+
+
+def read_contents(table: Table, column: str, check: Check, largest: int) -> Found:
+    """The files that a column names, by paths within the table's folder, or holds as bytes; none
+    has more bytes than `largest`.
 
     Problems: empty-input, missing-file, outside-file, too-large, unusable-input.
     """
@@ -30,7 +34,7 @@ def read_contents(table: Table, column: str, task: type[Task]) -> Found:
     for number, cell in enumerate(table.cells(column), 1):
         try:
             place = find_file(cell, table.folder)
-            content = _checked(place, task)
+            content = _checked(place, check, largest)
         except UnusableError as error:
             problems.append(Problem(error.code, str(error), number))
             continue
@@ -75,17 +79,17 @@ def find_file(cell: Any, folder: Path | None) -> Path | bytes:
     return path
 
 
-def _checked(place: Path | bytes, task: type[Task]) -> bytes:
+def _checked(place: Path | bytes, check: Check, largest: int) -> bytes:
     try:
         size = len(place) if isinstance(place, bytes) else place.stat().st_size
-        if size > task.largest_file:
-            message = f"{size:,} bytes; the limit for a file is {task.largest_file:,}"
+        if size > largest:
+            message = f"{size:,} bytes; the limit for a file is {largest:,}"
             raise UnusableError("too-large", message)
         content = place if isinstance(place, bytes) else place.read_bytes()
     except OSError as error:
         message = f"{place!s} cannot be read: {error.strerror or error}"
         raise UnusableError("missing-file", message) from error
-    reason = task.check(content) if content else "the file is empty"
+    reason = check(content) if content else "the file is empty"
     if reason is not None:
         raise UnusableError("unusable-input", reason)
     return content

@@ -1,0 +1,68 @@
+"""Masks: images whose pixels are numbers of classes."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regraft import ImageInputs, InvalidInputError, RegraftError
+from regraft_image.pixels import geometry, open_image
+
+VOID = 255
+"""A pixel that is of no class and counts for nothing, as in PASCAL VOC (Everingham et al. 2010)."""
+MODES = ("L", "P", "1")
+
+
+def mask_problem(content: bytes) -> str | None:
+    """Why this file is no mask, or None."""
+    try:
+        image = open_image(content)
+        if image.format != "PNG" or image.mode not in MODES:
+            return (
+                "a mask must be a PNG of grey or palette pixels of 8 bits, each the number of a "
+                f"class, not {image.format} of the mode {image.mode}"
+            )
+        image.load()
+    except (RegraftError, OSError, SyntaxError, ValueError) as error:
+        return str(error).removesuffix(".")
+    return None
+
+
+def mask_of(label: str) -> Image.Image:
+    """The mask of a label, which is its file in base64."""
+    image = Image.open(io.BytesIO(base64.b64decode(label)), formats=("PNG",))
+    return image.convert("L") if image.mode == "1" else image
+
+
+def values_of(label: str) -> set[int]:
+    """The numbers that occur."""
+    return set(np.unique(np.asarray(mask_of(label))).tolist()) - {VOID}
+
+
+def small_mask(label: str, inputs: ImageInputs, side: tuple[int, int]) -> Any:
+    """[h, w] uint8: the same part of the picture that the source model sees, of this size."""
+    mask = mask_of(label)
+    found = Image.fromarray(np.asarray(mask))
+    cut, box = geometry(found.size, inputs)
+    resized = found.resize(cut, Image.Resampling.NEAREST, box)
+    canvas = Image.new("L", (inputs.width, inputs.height), VOID)
+    canvas.paste(resized, ((inputs.width - cut[0]) // 2, (inputs.height - cut[1]) // 2))
+    return np.asarray(canvas.resize((side[1], side[0]), Image.Resampling.NEAREST))
+
+
+def as_png(mask: Any) -> str:
+    """A mask [H, W] as a PNG in base64."""
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def numbers(labels: Sequence[str]) -> dict[int, int]:
+    """Positions of classes by the numbers that masks have for them."""
+    try:
+        return {int(label): position for position, label in enumerate(labels)}
+    except ValueError as error:
+        raise InvalidInputError(f"The classes of masks must be numbers: {error}.") from error
