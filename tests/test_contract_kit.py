@@ -1,5 +1,6 @@
 """The plugin test kit: everything in the catalogue passes it, and broken things do not."""
 
+import base64
 import io
 import itertools
 import random
@@ -30,9 +31,9 @@ from regraft_transformers.text import INPUTS, TextEncoder
 CATALOGUE = Plugins.load()
 
 
-def picture(width: int, height: int, colour: str) -> bytes:
+def picture(width: int, height: int, colour: str, mode: str = "RGB") -> bytes:
     """A PNG with a bar in it."""
-    image = Image.new("RGB", (width, height), colour)
+    image = Image.new(mode, (width, height), colour)
     image.paste("white", (width // 4, 0, width // 2, height))
     file = io.BytesIO()
     image.save(file, "PNG")
@@ -75,7 +76,12 @@ EXAMPLES: dict[str, tuple[list[Any], list[str]]] = {
         ["low", "high", "low", "high"],
     ),
 }
-"""Rows and labels of each modality; a task of a new modality needs a row here."""
+"""Rows and labels of each modality; a task of a new modality needs a row here, as does one whose
+labels are files, by its own name."""
+EXAMPLES["image-segmentation"] = (
+    EXAMPLES["image"][0],
+    [base64.b64encode(picture(9, 8, colour, "L")).decode() for colour in ("black", "gray") * 2],
+)
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.sources))
@@ -87,7 +93,11 @@ def test_source_model_of_the_catalogue(name: str, plugins: Plugins, exported: Ho
 def test_task_of_the_catalogue(name: str, plugins: Plugins) -> None:
     task = plugins.task(name)
     source = next(s for _, _, s in plugins.sources.items_once() if s.modality == task.modality)
-    check_task(task, plugins.open_source(source.name).inputs, *EXAMPLES[task.modality])
+    check_task(
+        task,
+        plugins.open_source(source.name).inputs,
+        *(EXAMPLES.get(name) or EXAMPLES[task.modality]),
+    )
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.strategies))

@@ -11,26 +11,36 @@ from regraft_torch.weights import read_state
 
 
 class Maps(nn.Module):
-    """The last map of an EfficientNet: what comes before its pooling and its classifier."""
+    """The last map of an EfficientNet, before its pooling and its classifier, or that of the first
+    `blocks` blocks, which is finer."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, blocks: int | None) -> None:
         super().__init__()
         self.network = network
         self.network._fc = None
+        self.whole = blocks is None
+        if blocks is not None:
+            network._conv_head = network._bn1 = None
+            network._blocks = network._blocks[:blocks]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        found: Tensor = self.network.extract_features(pixels)
+        if self.whole:
+            found: Tensor = self.network.extract_features(pixels)
+            return found
+        found = self.network._swish(self.network._bn0(self.network._conv_stem(pixels)))
+        for block in self.network._blocks:
+            found = block(found)
         return found
 
 
-def efficientnet(architecture: str, weights: Path | None) -> nn.Module:
+def efficientnet(architecture: str, weights: Path | None, blocks: int | None) -> nn.Module:
     """The network with these weights; without, always the same random ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = EfficientNet.from_name(architecture)
     if weights is not None:
         made.load_state_dict(read_state(weights))
-    return Maps(made)
+    return Maps(made, blocks)
 
 
 class Backbone(nn.Module):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 SIZE = 1280
+FINER = {"map-14": (112, 11), "map-28": (40, 5)}
+"""Maps by their side at 224 pixels: their channels, and after how many blocks they are taken."""
 
 
 class TorchImage(SourceModel):
@@ -29,20 +31,24 @@ class TorchImage(SourceModel):
         self.inputs = ImageInputs((tensor,), side, side, pixels.resize or side)
 
     @abstractmethod
-    def network(self) -> "nn.Module":
+    def network(self, feature: Feature | None = None) -> "nn.Module":
         """Normalised pixels [B, 3, H, W] in, a map [B, C, H', W'] or a vector [B, D] out."""
 
     def module(self, feature: Feature) -> "nn.Module":
         from regraft_torch.backbone import Backbone
 
         scale = (self.pixels.mean, self.pixels.deviation)
-        return Backbone(self.network(), scale, feature.form == "pooled")
+        return Backbone(self.network(feature), scale, feature.form == "pooled")
 
 
 class CatalogueImage(TorchImage):
     """The code of an installed package with weights that hash to what the catalogue says."""
 
-    features = (Feature("pooled", "pooled", SIZE), Feature("map", "map", SIZE))
+    features = (
+        Feature("pooled", "pooled", SIZE),
+        *(Feature(name, "map", size) for name, (size, _) in FINER.items()),
+        Feature("map", "map", SIZE),
+    )
 
     def __init__(self, reference: str, entry: Entry, pixels: PixelOptions, random: bool) -> None:
         super().__init__(reference, pixels)
@@ -54,11 +60,12 @@ class CatalogueImage(TorchImage):
         whole = f"{self.entry.name} {weights} {self.inputs} {self.pixels!r}"
         return hashlib.sha256(whole.encode()).hexdigest()
 
-    def network(self) -> "nn.Module":
+    def network(self, feature: Feature | None = None) -> "nn.Module":
         from regraft_torch.backbone import efficientnet
 
         weights = None if self.random else self.entry.weights.checked(self.entry.name)
-        return efficientnet(self.entry.name, weights)
+        _, blocks = FINER.get(feature.name if feature else "", (SIZE, None))
+        return efficientnet(self.entry.name, weights, blocks)
 
     def details(self) -> dict[str, Any]:
         described = self.entry.descriptor
@@ -112,7 +119,7 @@ class ModuleImage(TorchImage):
             raise InvalidInputError(f"'{self.name}' gives a {type(found).__name__}, not a tensor.")
         return tuple(found.shape)
 
-    def network(self) -> "nn.Module":
+    def network(self, feature: Feature | None = None) -> "nn.Module":
         import torch
 
         with torch.random.fork_rng(devices=[]):

@@ -36,7 +36,9 @@ def outputs(source: SourceModel, form: int = 0) -> torch.Tensor:
 
 def test_the_pooled_feature_is_the_mean_of_the_map(plugins: Plugins) -> None:
     source = plugins.open_source("efficientnet-lite0")
-    pooled, whole = outputs(source), outputs(source, 1)
+    pooled, whole = outputs(source), outputs(source, 3)
+    assert outputs(source, 1).shape == (2, 112, 14, 14)
+    assert outputs(source, 2).shape == (2, 40, 28, 28)
     assert (pooled.shape, whole.shape) == ((2, 1280), (2, 1280, 7, 7))
     assert torch.allclose(pooled, whole.mean((2, 3)), atol=1e-6)
 

@@ -42,6 +42,7 @@ def _task(task: Any) -> JSON:
         "primary": task.primary,
         "summary": task.summary,
         "suffixes": list(task.suffixes),
+        "label_suffixes": list(task.label_suffixes),
         "columns": {"input": list(task.columns.input), "label": list(task.columns.label)},
     }
 

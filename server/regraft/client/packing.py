@@ -21,37 +21,47 @@ TOGETHER = 64
 
 @dataclass(frozen=True)
 class Packing:
-    """How files go into a table: the server's record of the task, and the input's column."""
+    """How files go into a table: the server's record of the task, and the columns of the input and
+    the label."""
 
     task: JSON
     column: str | None
+    label: str | None = None
 
     @classmethod
     def of(cls, task: JSON, spec: AdaptationSpec, data: Path | None) -> "Packing":
-        """The column as it would be chosen on this machine, from DATA if it is a local file."""
+        """The columns as they would be chosen on this machine, from DATA if it is a local file."""
         if data is None:
-            return cls(task, spec.input_column)
+            return cls(task, spec.input_column, spec.label_column)
         table = read_table(str(data), data, Settings(), task["suffixes"])
         columns = Columns(*(tuple(task["columns"][role]) for role in ("input", "label")))
-        return cls(task, choose_columns(table, columns, spec).input)
+        chosen = choose_columns(table, columns, spec)
+        return cls(task, chosen.input, chosen.label)
 
     def packed(self, path: Path, target: Path) -> Path:
         """A Parquet file at `target` with contents in place of paths; `path` itself where there are
         none. Raises DataError with every file that cannot be found or read."""
         table = read_table(str(path), path, Settings(), self.task["suffixes"])
-        expected = self.task["columns"]["input"]
-        column = self.column or next((n for n in table.names if n.casefold() in expected), None)
-        if column is None or column not in table.names:
-            return path
-        places = _places(table, column)
-        if all(isinstance(place, bytes) for place in places):
+        found = {name: _places(table, name) for name in self._columns(table)}
+        if all(isinstance(place, bytes) for places in found.values() for place in places):
             return path
         try:
-            _write(table, column, places, target)
+            _write(table, found, target)
         except (OSError, UnicodeError) as error:
             problem = Problem("unreadable-file", f"a file or a name cannot be read: {error}")
             raise DataError(str(path), [problem]) from error
         return target
+
+    def _columns(self, table: Table) -> list[str]:
+        """Those whose cells are files, as far as the table has them."""
+        roles = [("input", self.column)]
+        roles += [("label", self.label)] if self.task["label_suffixes"] else []
+        names = [name or self._expected(table, role) for role, name in roles]
+        return [name for name in names if name in table.names]
+
+    def _expected(self, table: Table, role: str) -> str:
+        expected = self.task["columns"][role]
+        return next((name for name in table.names if name.casefold() in expected), "")
 
 
 def _places(table: Table, column: str) -> list[Path | bytes]:
@@ -66,19 +76,21 @@ def _places(table: Table, column: str) -> list[Path | bytes]:
     return places
 
 
-def _write(table: Table, column: str, places: list[Path | bytes], target: Path) -> None:
+def _write(table: Table, files: dict[str, list[Path | bytes]], target: Path) -> None:
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
-    kinds = {name: pyarrow.string() for name in table.names} | {column: pyarrow.large_binary()}
-    others = {name: table.cells(name) for name in table.names if name != column}
+    binary = dict.fromkeys(files, pyarrow.large_binary())
+    kinds = {name: pyarrow.string() for name in table.names} | binary
+    others = {name: table.cells(name) for name in table.names if name not in files}
     schema = pyarrow.schema(list(kinds.items()))
     with ParquetWriter(target, schema) as writer:
-        for rows in _slices(len(places)):
+        for rows in _slices(table.height):
             batch: dict[str, Any] = {
                 name: [as_text(cell) for cell in cells[rows]] for name, cells in others.items()
             }
-            batch[column] = [_content(place) for place in places[rows]]
+            for name, places in files.items():
+                batch[name] = [_content(place) for place in places[rows]]
             writer.write_table(pyarrow.table(batch, schema))
 
 

@@ -1,0 +1,109 @@
+"""Masks as labels, and what is told of pixels."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from regraft.contract import Feature, ImageInputs, TensorSpec
+from regraft_image.masks import mask_problem
+from regraft_image.segmentation import ImageSegmentation, overlap
+
+INPUTS = ImageInputs((TensorSpec("pixels", "UINT8", ("batch", 32, 32, 3)),), 32, 32, 32)
+
+
+def png(values: Any, mode: str = "L") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(values, np.uint8)).convert(mode).save(file, "PNG")
+    return file.getvalue()
+
+
+def label(values: Any) -> str:
+    return base64.b64encode(png(values)).decode()
+
+
+def halves(left: int, right: int, height: int = 32, width: int = 32) -> Any:
+    mask = np.full((height, width), left, np.uint8)
+    mask[:, width // 2 :] = right
+    return mask
+
+
+LABELS = [label(halves(0, 7)), label(halves(3, 255)), label(halves(3, 7, 64, 96))]
+TASK = ImageSegmentation(INPUTS, ImageSegmentation.labels_of(LABELS))
+
+
+def test_classes_are_the_numbers_of_all_masks_but_void() -> None:
+    assert TASK.labels == ("0", "3", "7")
+
+
+def test_targets_are_what_the_source_model_sees_of_a_mask() -> None:
+    targets = TASK.targets(LABELS)
+    assert targets.shape == (3, 8, 8)
+    assert targets[0, 0].tolist() == [0] * 4 + [2] * 4
+    assert targets[1, 0].tolist() == [1] * 4 + [255] * 4
+    assert targets[2, 0].tolist() == [1] * 4 + [2] * 4
+    edges = ImageSegmentation(ImageInputs(INPUTS.tensors, 32, 32, 16), TASK.labels)
+    assert edges.targets(LABELS[:1])[0, 0, 0] == 255
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (png(halves(0, 1)), None),
+        (png(halves(0, 1), "P"), None),
+        (png(halves(0, 255), "1"), None),
+        (png(halves(0, 1), "RGB"), "not PNG of the mode RGB"),
+        (b"nothing", "no image"),
+        (png(halves(0, 1))[:60], "broken|truncated|incomplete"),
+    ],
+)
+def test_mask_is_a_png_of_numbers(content: bytes, problem: str | None) -> None:
+    import re
+
+    found = mask_problem(content)
+    assert found is None if problem is None else re.search(problem, str(found))
+
+
+def certain(targets: Any, classes: int = 3) -> Any:
+    known = np.where(targets == 255, 0, targets)
+    return np.moveaxis(np.eye(classes, dtype=np.float32)[known], -1, 1)
+
+
+def test_right_pixels_have_an_overlap_of_one_and_void_does_not_count() -> None:
+    targets = TASK.targets(LABELS)
+    found = TASK.metrics(certain(targets), targets)
+    assert (found["miou"], found["class_miou"], found["pixel_accuracy"]) == (1, 1, 1)
+    assert found["loss"] == pytest.approx(0)
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    assert overlap(np.array([[3, 1], [2, 4]])).tolist() == [3 / 6, 4 / 7]
+    targets, wrong = np.zeros((1, 8, 8), np.uint8), np.zeros((1, 8, 8), np.uint8)
+    wrong[0, :2] = 1
+    found = TASK.metrics(certain(wrong), targets)
+    assert (found["miou"], found["pixel_accuracy"]) == (0.75, 0.75)
+    assert TASK.scores(certain(wrong), targets).tolist() == [0.75]
+
+
+def test_decoder_gives_the_side_and_learns() -> None:
+    head = TASK.head(Feature("map", "map", 8))
+    targets = torch.from_numpy(TASK.targets(LABELS))
+    outputs = head(torch.randn(3, 8, 2, 2))
+    assert outputs.shape == (3, 3, 8, 8)
+    loss = TASK.loss(outputs, targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.isfinite()
+
+
+def test_answer_is_a_mask_of_the_numbers_that_masks_had() -> None:
+    tensors = TASK.decode(certain(TASK.targets(LABELS)))
+    assert tensors["mask"].shape == (3, 32, 32)
+    (answer, *_) = TASK.answers(tensors)
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["mask"]))))
+    assert np.array_equal(mask, halves(0, 7))
+    assert answer["shares"] == {"0": 0.5, "3": 0.0, "7": 0.5}
+    assert answer["score"] == 1
