@@ -31,9 +31,13 @@ class ImageGraph(SourceModel):
         self.output = output
         self.pixels = pixels
         height, width = layout.height or pixels.size, layout.width or pixels.size
-        tensor = TensorSpec("pixels", "UINT8", ("batch", height, width, 3))
+        tensor = TensorSpec(self.own("pixels"), "UINT8", ("batch", height, width, 3))
         resize = pixels.resize or max(height, width)
         self.inputs = ImageInputs((tensor,), height, width, resize)
+
+    def own(self, name: str) -> str:
+        """A name of ours that the graph does not have, even if it was made here."""
+        return f"rg{self.source.sha256[:8]}_{name}"
 
     def fingerprint(self) -> str:
         whole = f"{self.source.sha256} {self.output} {self.inputs} {self.pixels!r}"
@@ -71,7 +75,9 @@ class ImageGraph(SourceModel):
         model.graph.initializer.extend(weights)
         _, height, width, _ = self.inputs.tensors[0].shape
         model.graph.input.append(
-            helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", height, width, 3])
+            helper.make_tensor_value_info(
+                self.own("pixels"), TensorProto.UINT8, ["batch", height, width, 3]
+            )
         )
         model.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
         return model
@@ -80,7 +86,7 @@ class ImageGraph(SourceModel):
         """Nodes from pixels to the graph's own input, and their constants."""
         target, kind = self.layout.value.name, self.layout.value.type
         if kind == TensorProto.UINT8 and self.layout.channels == 3:
-            last = "pixels"
+            last = self.own("pixels")
             nodes: list[Any] = []
             weights: dict[str, Any] = {}
         else:
@@ -95,19 +101,25 @@ class ImageGraph(SourceModel):
     def _scaled(self) -> tuple[list[Any], dict[str, Any], str]:
         """Minus the mean, divided by the deviation, grey if the graph has one channel."""
         weights = {
-            "rg_mean": np.array(self.pixels.mean, np.float32),
-            "rg_deviation": np.array(self.pixels.deviation, np.float32),
+            self.own("mean"): np.array(self.pixels.mean, np.float32),
+            self.own("deviation"): np.array(self.pixels.deviation, np.float32),
         }
         nodes = [
-            helper.make_node("Cast", ["pixels"], ["rg_float"], to=TensorProto.FLOAT),
-            helper.make_node("Sub", ["rg_float", "rg_mean"], ["rg_centred"]),
-            helper.make_node("Div", ["rg_centred", "rg_deviation"], ["rg_scaled"]),
+            helper.make_node(
+                "Cast", [self.own("pixels")], [self.own("float")], to=TensorProto.FLOAT
+            ),
+            helper.make_node("Sub", [self.own("float"), self.own("mean")], [self.own("centred")]),
+            helper.make_node(
+                "Div", [self.own("centred"), self.own("deviation")], [self.own("scaled")]
+            ),
         ]
         if self.layout.channels == 3:
-            return nodes, weights, "rg_scaled"
-        weights["rg_luma"] = LUMA[:, None]
-        nodes.append(helper.make_node("MatMul", ["rg_scaled", "rg_luma"], ["rg_grey"]))
-        return nodes, weights, "rg_grey"
+            return nodes, weights, self.own("scaled")
+        weights[self.own("luma")] = LUMA[:, None]
+        nodes.append(
+            helper.make_node("MatMul", [self.own("scaled"), self.own("luma")], [self.own("grey")])
+        )
+        return nodes, weights, self.own("grey")
 
     def _after(self, model: onnx.ModelProto) -> tuple[list[Any], str]:
         """The mean over every axis but batch and channel."""
@@ -118,14 +130,19 @@ class ImageGraph(SourceModel):
         opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
         if opset < 18:
             node = helper.make_node(
-                "ReduceMean", [self.output], ["rg_pooled"], axes=axes, keepdims=0
+                "ReduceMean", [self.output], [self.own("pooled")], axes=axes, keepdims=0
             )
-            return [node], "rg_pooled"
+            return [node], self.own("pooled")
         constant = helper.make_node(
-            "Constant", [], ["rg_axes"], value=numpy_helper.from_array(np.array(axes, np.int64))
+            "Constant",
+            [],
+            [self.own("axes")],
+            value=numpy_helper.from_array(np.array(axes, np.int64)),
         )
-        mean = helper.make_node("ReduceMean", [self.output, "rg_axes"], ["rg_pooled"], keepdims=0)
-        return [constant, mean], "rg_pooled"
+        mean = helper.make_node(
+            "ReduceMean", [self.output, self.own("axes")], [self.own("pooled")], keepdims=0
+        )
+        return [constant, mean], self.own("pooled")
 
     def _channel_axis(self, rank: int) -> int:
         """A sequence's is the last; a map's is where the input has it."""

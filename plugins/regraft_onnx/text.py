@@ -41,7 +41,7 @@ class TextGraph(SourceModel):
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:  # type: ignore[override]
-        shape = probed(self.name, self.prepared(self.output), self.inputs)
+        shape = probed(self.name, self.prepared(pooled=False), self.inputs)
         if len(shape) not in (2, 3):
             raise InvalidInputError(
                 f"'{self.name}': the value '{self.output}' has the shape {list(shape)}; a vector "
@@ -50,16 +50,18 @@ class TextGraph(SourceModel):
         return (Feature("pooled", "pooled", shape[-1]),)
 
     def graph(self, feature: Feature) -> bytes:
-        rank = len(probed(self.name, self.prepared(self.output), self.inputs))
-        model = self.prepared("rg_pooled" if rank == 3 else self.output)
+        rank = len(probed(self.name, self.prepared(pooled=False), self.inputs))
+        model = self.prepared(pooled=rank == 3)
         declare_output(model, ["batch", feature.size])
         return bytes(model.SerializeToString())
 
-    def prepared(self, output: str) -> onnx.ModelProto:
-        """From ids and mask [B, T] to `output`, which may be the mean over the real tokens."""
+    def prepared(self, pooled: bool) -> onnx.ModelProto:
+        """From ids and mask [B, T] to the output, or to its mean over the real tokens."""
         model = self.source.up_to(self.output)
-        before, after = self._token_types(model), _masked_mean(self.output)
-        ordered = [*before, *model.graph.node, *(after if output == "rg_pooled" else ())]
+        before, prefix = self._token_types(model), f"rg{self.source.sha256[:8]}_"
+        after = masked_mean(self.output, prefix) if pooled else []
+        output = f"{prefix}pooled" if pooled else self.output
+        ordered = [*before, *model.graph.node, *after]
         del model.graph.node[:], model.graph.input[:], model.graph.output[:]
         model.graph.node.extend(ordered)
         model.graph.input.extend(
@@ -83,16 +85,19 @@ class TextGraph(SourceModel):
         }
 
 
-def _masked_mean(output: str) -> list[Any]:
-    """Sums over the tokens by products with the mask: [B, 1, T] · [B, T, D]."""
+def masked_mean(output: str, prefix: str) -> list[Any]:
+    """Sums over the tokens by products with the mask: [B, 1, T] · [B, T, D]. `prefix` begins the
+    names of its values, the last of which is `pooled`."""
     one = numpy_helper.from_array(np.array([1], np.int64))
     return [
-        helper.make_node("Cast", ["attention_mask"], ["rg_mask"], to=TensorProto.FLOAT),
-        helper.make_node("Constant", [], ["rg_one"], value=one),
-        helper.make_node("Unsqueeze", ["rg_mask", "rg_one"], ["rg_row"]),
-        helper.make_node("MatMul", ["rg_row", output], ["rg_sum"]),
-        helper.make_node("Squeeze", ["rg_sum", "rg_one"], ["rg_flat"]),
-        helper.make_node("Constant", [], ["rg_axis"], value=one),
-        helper.make_node("ReduceSum", ["rg_mask", "rg_axis"], ["rg_count"], keepdims=1),
-        helper.make_node("Div", ["rg_flat", "rg_count"], ["rg_pooled"]),
+        helper.make_node("Cast", ["attention_mask"], [f"{prefix}mask"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], [f"{prefix}one"], value=one),
+        helper.make_node("Unsqueeze", [f"{prefix}mask", f"{prefix}one"], [f"{prefix}row"]),
+        helper.make_node("MatMul", [f"{prefix}row", output], [f"{prefix}sum"]),
+        helper.make_node("Squeeze", [f"{prefix}sum", f"{prefix}one"], [f"{prefix}flat"]),
+        helper.make_node("Constant", [], [f"{prefix}axis"], value=one),
+        helper.make_node(
+            "ReduceSum", [f"{prefix}mask", f"{prefix}axis"], [f"{prefix}count"], keepdims=1
+        ),
+        helper.make_node("Div", [f"{prefix}flat", f"{prefix}count"], [f"{prefix}pooled"]),
     ]
