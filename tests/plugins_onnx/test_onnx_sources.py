@@ -68,7 +68,9 @@ def test_feature_is_what_the_last_classifier_gets(
     assert [(f.form, f.size) for f in source.features] == [("pooled", 6)]
     check_source_model(source)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
-    found = served(source, Home(tmp_path / "home").create()).features({source.inputs.tensors[0].name: pixels})
+    found = served(source, Home(tmp_path / "home").create()).features(
+        {source.inputs.tensors[0].name: pixels}
+    )
     scaled = (torch.from_numpy(pixels).float() - torch.tensor([10.0, 20, 30])) / 2
     expected = module.convolution(scaled.permute(0, 3, 1, 2)).relu().mean((2, 3))
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-4, atol=1e-3)
@@ -79,7 +81,9 @@ def test_channels_last_and_grey_are_seen(save: Save, plugins: Plugins, tmp_path:
     source = plugins.open_source(f"{save(module, 2, 24, 20, 1)}?mean=0&deviation=255")
     assert source.inputs.tensors[0].shape == ("batch", 24, 20, 3)
     pixels = np.full((1, 24, 20, 3), 51, np.uint8)
-    found = served(source, Home(tmp_path / "home").create()).features({source.inputs.tensors[0].name: pixels})
+    found = served(source, Home(tmp_path / "home").create()).features(
+        {source.inputs.tensors[0].name: pixels}
+    )
     expected = module.convolution(torch.full((1, 1, 24, 20), 0.2)).relu().mean((2, 3))
     np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5)
 

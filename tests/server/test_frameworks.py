@@ -50,12 +50,3 @@ def test_feature_transfer_from_another_framework_is_served(
     for replica in replicas(server.home.root):
         loaded = " ".join(region.path for region in replica.memory_maps())
         assert not [name for name in HEAVY if name in loaded]
-
-
-def test_fine_tuning_a_graph_is_refused_with_the_reason(server: Server, graph: Path) -> None:
-    from regraft.client import RemoteError
-
-    values = {"name": "x", "data": "none.csv", "task": "image-classification"}
-    spec = {**values, "source": f"onnx:{graph}", "strategy": "full"}
-    with server.client() as client, pytest.raises(RemoteError, match="without a torch module"):
-        client.connection.ask("POST", "/v1/adaptations", json=spec)
