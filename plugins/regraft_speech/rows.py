@@ -47,8 +47,9 @@ class SoundRows(Task):
     def size(self, row: Any) -> int:
         """Samples as the source model takes them."""
         if not isinstance(row, bytes):
-            return len(row)
-        return round(min(duration(row), self.inputs.longest) * self.inputs.rate)
+            return max(len(row), round(self.inputs.shortest * self.inputs.rate))
+        seconds = min(max(duration(row), self.inputs.shortest), self.inputs.longest)
+        return round(seconds * self.inputs.rate)
 
     def augment(self, batch: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         """Each row up to twice or half as loud."""

@@ -11,10 +11,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft import AudioInputs, Feature, FeatureForm, InvalidInputError, SourceModel, TensorSpec
+from regraft import (
+    AudioInputs,
+    Feature,
+    FeatureForm,
+    InvalidInputError,
+    OwnHead,
+    SourceModel,
+    TensorSpec,
+    UnsupportedError,
+)
 from regraft_transformers.catalogue import described
 from regraft_transformers.checkpoint import Checkpoint
-from regraft_transformers.whisper import layer_count, read_encoder, sizes_of, whisper_encoder
+from regraft_transformers.whisper import (
+    layer_count,
+    read_part,
+    sizes_of,
+    whisper_decoder,
+    whisper_encoder,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,10 +52,11 @@ class AudioEncoder(SourceModel):
     layers: int
     size: int
 
-    def __init__(self, reference: str, folder: Path) -> None:
+    def __init__(self, reference: str, folder: Path, window: bool = False) -> None:
         self.name = reference
         self.folder = folder
-        self.inputs = AudioInputs(TENSORS, self.rate, SHORTEST, LONGEST)
+        self.window = window
+        self.inputs = AudioInputs(TENSORS, self.rate, LONGEST if window else SHORTEST, LONGEST)
 
     @property
     def rate(self) -> int:
@@ -83,16 +99,44 @@ class AudioEncoder(SourceModel):
         return {**known, "architecture": self.architecture, "longest": longest}
 
 
-class WhisperFolder(AudioEncoder):
+class Whisper(AudioEncoder):
+    """What both of its forms share: a decoder that transcribes, of 30 seconds."""
+
+    @abstractmethod
+    def decoder(self) -> Any:
+        """Transformers' decoder with the weights."""
+
+    def own_head(self, task: str) -> OwnHead | None:
+        """Its decoder, for speech recognition."""
+        tokenizer = self.folder / "tokenizer.json"
+        if task != "speech-recognition" or not tokenizer.is_file():
+            return None
+        if not self.window:
+            raise UnsupportedError(
+                f"The decoder of '{self.name}' knows windows of 30 seconds alone: take the source "
+                f"model '{self.name}?window=30'."
+            )
+        from regraft_transformers.characters import CHARACTERS
+
+        feature = self.feature("sequence", f"layer-{self.layers}")
+        return OwnHead(feature, CHARACTERS, self._transcriber)
+
+    def _transcriber(self) -> "nn.Module":
+        from regraft_transformers.whisper_decoder import Vocabulary, WhisperTranscriber
+
+        return WhisperTranscriber(self.decoder(), Vocabulary(self.folder / "tokenizer.json"))
+
+
+class WhisperFolder(Whisper):
     """Whisper as a Transformers checkpoint."""
 
     architecture = "whisper"
 
-    def __init__(self, reference: str, folder: Path, random: bool) -> None:
+    def __init__(self, reference: str, folder: Path, random: bool, window: bool) -> None:
         self.checkpoint = Checkpoint(folder, random)
         self.layers = self.checkpoint.count("encoder_layers")
         self.size = self.checkpoint.count("d_model")
-        super().__init__(reference, folder)
+        super().__init__(reference, folder, window)
 
     def fingerprint(self) -> str:
         return self.checkpoint.digest(repr(self.inputs).encode())
@@ -100,24 +144,27 @@ class WhisperFolder(AudioEncoder):
     def encoder(self, last: int) -> "nn.Module":
         from regraft_transformers.audio_layers import WhisperLayers
 
-        return WhisperLayers(self.checkpoint.model().encoder, last)
+        return WhisperLayers(self.checkpoint.model().encoder, last, self.window)
+
+    def decoder(self) -> Any:
+        return self.checkpoint.model().decoder
 
 
-class WhisperFile(AudioEncoder):
+class WhisperFile(Whisper):
     """Whisper as a CTranslate2 file, `model.bin`."""
 
     architecture = "whisper (CTranslate2)"
 
-    def __init__(self, reference: str, folder: Path, random: bool) -> None:
+    def __init__(self, reference: str, folder: Path, random: bool, window: bool) -> None:
         self.random = random
         self.path = folder / "model.bin"
         self.layers = layer_count(self.variables)
         self.size = self.shape["d_model"]
-        super().__init__(reference, folder)
+        super().__init__(reference, folder, window)
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        return read_encoder(self.path)
+        return read_part(self.path, "encoder/")
 
     @cached_property
     def shape(self) -> dict[str, int]:
@@ -134,7 +181,10 @@ class WhisperFile(AudioEncoder):
         from regraft_transformers.audio_layers import WhisperLayers
 
         variables = None if self.random else self.variables
-        return WhisperLayers(whisper_encoder(variables, self.shape), last)
+        return WhisperLayers(whisper_encoder(variables, self.shape), last, self.window)
+
+    def decoder(self) -> Any:
+        return whisper_decoder(None if self.random else read_part(self.path, "decoder/"), self.path)
 
 
 class WaveformFolder(AudioEncoder):

@@ -52,11 +52,12 @@ class WhisperLayers(nn.Module):
 
     Transformers' own forward takes 30 seconds always. Here steps beyond a row's end are zero for
     the convolutions and hidden from attention, so that a short clip costs little and means the same
-    in any batch.
+    in any batch. With `window` rows come as 30 seconds and all of them count, as in its training.
     """
 
-    def __init__(self, encoder: Any, last: int) -> None:
+    def __init__(self, encoder: Any, last: int, window: bool) -> None:
         super().__init__()
+        self.window = window
         self.spectrum = LogMel(encoder.conv1.in_channels)
         self.conv1, self.conv2 = encoder.conv1, encoder.conv2
         self.positions = encoder.embed_positions
@@ -66,6 +67,8 @@ class WhisperLayers(nn.Module):
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         bands = self.spectrum(samples)
+        if self.window:
+            lengths = torch.full_like(lengths, samples.shape[1])
         steps = ((lengths + STRIDE - 1) // STRIDE).unsqueeze(1)
         fine = (torch.arange(bands.shape[2]) < 2 * steps).unsqueeze(1).to(bands.dtype)
         hidden = nn.functional.gelu(self.conv1(bands * fine)) * fine

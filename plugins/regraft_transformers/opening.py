@@ -2,21 +2,25 @@
 
 from pathlib import Path
 
-from regraft import SourceModel
+from regraft import InvalidInputError, SourceModel
 from regraft_transformers.audio import WAVEFORM, WaveformFolder, WhisperFile, WhisperFolder
 from regraft_transformers.checkpoint import Checkpoint
 from regraft_transformers.image import KINDS, ImageEncoder
+from regraft_transformers.reference import Options
 from regraft_transformers.text import TextEncoder
 
 
-def open_folder(reference: str, folder: Path, random: bool) -> SourceModel:
+def open_folder(reference: str, folder: Path, options: Options) -> SourceModel:
     """The encoder of this folder by its model type; without one it is a CTranslate2 model. What is
     neither sound nor image is taken for text."""
+    random, window = options.init == "random", options.window is not None
     kind = Checkpoint(folder, random).config.get("model_type")
     if kind is None:
-        return WhisperFile(reference, folder, random)
+        return WhisperFile(reference, folder, random, window)
     if kind == "whisper":
-        return WhisperFolder(reference, folder, random)
+        return WhisperFolder(reference, folder, random, window)
+    if window:
+        raise InvalidInputError(f"'{reference}': a window is an option of Whisper alone.")
     if kind in WAVEFORM:
         return WaveformFolder(reference, folder, random)
     if kind in KINDS:

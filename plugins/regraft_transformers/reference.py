@@ -3,21 +3,33 @@
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
-from regraft import InvalidInputError
+from pydantic import BaseModel, ConfigDict
+
+from regraft import InvalidInputError, Reference
 from regraft_transformers.catalogue import CATALOGUE
 
 PREFIX = "hf:"
 HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}$")
-RANDOM = "?init=random"
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
-def locate(reference: str) -> tuple[Path, bool] | None:
-    """The checkpoint folder and whether to leave it untrained; None when it is not ours."""
-    name, random = reference.removesuffix(RANDOM), reference.endswith(RANDOM)
+class Options(BaseModel):
+    """`init=random` leaves the model untrained; `window=30` gives Whisper 30 seconds always."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    init: Literal["random"] | None = None
+    window: Literal["30"] | None = None
+
+
+def locate(reference: str) -> tuple[Path, Options] | None:
+    """The checkpoint folder and what the reference says of it; None when it is not ours."""
+    parsed = Reference.parse(reference)
+    name = reference.rpartition("?")[0] if parsed.options else reference
     folder = _folder(name)
-    return None if folder is None else (folder, random)
+    return None if folder is None else (folder, parsed.read(Options))
 
 
 def _folder(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Whisper's encoder from a CTranslate2 file, as Transformers' own module."""
+"""Whisper from a CTranslate2 file, as Transformers' own modules."""
 
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ LAYER = {
 """Transformers' names within a layer, and CTranslate2's."""
 
 
-def read_encoder(path: Path) -> dict[str, Any]:
-    """The encoder's arrays by their CTranslate2 names; InvalidInputError if it is no Whisper model
-    or was quantised."""
+def read_part(path: Path, prefix: str) -> dict[str, Any]:
+    """The arrays of the encoder or the decoder by their CTranslate2 names; InvalidInputError if it
+    is no Whisper model or was quantised."""
     specification, variables = read_variables(path)
     if specification != SPECIFICATION:
         raise InvalidInputError(f"{path} holds a {specification}; {SPECIFICATION} can be used.")
-    found = {name: value for name, value in variables.items() if name.startswith("encoder/")}
+    found = {name: value for name, value in variables.items() if name.startswith(prefix)}
     if any(value.dtype.kind == "i" and value.ndim > 1 for value in found.values()):
         raise InvalidInputError(f"{path} is quantised to integers; float16 or float32 can be used.")
-    return {name.removeprefix("encoder/"): value for name, value in found.items()}
+    return {name.removeprefix(prefix): value for name, value in found.items()}
 
 
 def layer_count(variables: dict[str, Any]) -> int:
@@ -49,6 +49,63 @@ def whisper_encoder(variables: dict[str, Any] | None, sizes: dict[str, int]) -> 
         tensors = {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
         encoder.load_state_dict(tensors)
     return encoder
+
+
+def whisper_decoder(variables: dict[str, Any] | None, path: Path) -> Any:
+    """Transformers' WhisperDecoder with these weights; without, always the same random ones."""
+    import torch
+    from transformers import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
+    known = variables if variables is not None else read_part(path, "decoder/")
+    tokens, size = known["embeddings/weight"].shape
+    sizes = {
+        "d_model": size,
+        "vocab_size": tokens,
+        "decoder_layers": layer_count(known),
+        "decoder_attention_heads": int(known["num_heads"]),
+        "decoder_ffn_dim": len(known["layer_0/ffn/linear_0/bias"]),
+        "max_target_positions": len(known["position_encodings/encodings"]),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        decoder = WhisperDecoder(WhisperConfig(**sizes, pad_token_id=0))
+    if variables is not None:
+        state = decoder_state(variables)
+        decoder.load_state_dict(
+            {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
+        )
+    return decoder
+
+
+def decoder_state(variables: dict[str, Any]) -> dict[str, Any]:
+    """The decoder's arrays under Transformers' names."""
+    state = {
+        "embed_tokens.weight": variables["embeddings/weight"],
+        "embed_positions.weight": variables["position_encodings/encodings"],
+    }
+    state |= _weight_and_bias("layer_norm", "layer_norm", variables)
+    names = {**LAYER, "encoder_attn_layer_norm": "attention/layer_norm"}
+    names |= {"encoder_attn.q_proj": "attention/linear_0"}
+    names |= {"encoder_attn.out_proj": "attention/linear_2"}
+    for number in range(layer_count(variables)):
+        ours, theirs = f"layers.{number}", f"layer_{number}"
+        for name, other in names.items():
+            state |= _weight_and_bias(f"{ours}.{name}", f"{theirs}/{other}", variables)
+        state |= _attention(f"{ours}.self_attn", f"{theirs}/self_attention/linear_0", variables)
+        state |= _across(f"{ours}.encoder_attn", f"{theirs}/attention/linear_1", variables)
+    return state
+
+
+def _across(ours: str, theirs: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Key and value of what is attended to in the encoder; the key has no bias."""
+    key, value = np.split(variables[f"{theirs}/weight"], 2)
+    bias = np.split(variables[f"{theirs}/bias"], 2)[1]
+    return {
+        f"{ours}.k_proj.weight": key,
+        f"{ours}.v_proj.weight": value,
+        f"{ours}.v_proj.bias": bias,
+    }
 
 
 def sizes_of(variables: dict[str, Any]) -> dict[str, int]:

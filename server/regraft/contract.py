@@ -2,7 +2,7 @@
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -139,6 +139,16 @@ def _made_up(spec: TensorSpec, axes: Sequence[int | str]) -> Array:
     return np.zeros(shape, dtype)
 
 
+@dataclass(frozen=True)
+class OwnHead:
+    """What a source model came with for a task: from `feature` to outputs as the task serves them,
+    of these labels. `module` makes it."""
+
+    feature: Feature
+    labels: tuple[str, ...]
+    module: "Callable[[], torch.nn.Module]"
+
+
 class SourceModel(ABC):
     """A pretrained model, opened. It gives an ONNX graph, or a torch module, or both.
 
@@ -175,6 +185,10 @@ class SourceModel(ABC):
 
         Wanted of a source with more than one candidate: their exports are parts of one graph.
         """
+        return None
+
+    def own_head(self, task: str) -> OwnHead | None:
+        """The head that it came with for the task of this name, if it did."""
         return None
 
     def details(self) -> dict[str, Any]:
@@ -410,6 +424,8 @@ class TransferStrategy(ABC):
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     freezes_backbone: ClassVar[bool] = False
+    uses_own_head: ClassVar[bool] = False
+    """Whether nothing is learnt: the source model answers with the head that it came with."""
     warm_start: ClassVar[bool] = False
     """Whether training starts from the head that `fit` gives for the frozen features."""
     Options: ClassVar[type[BaseModel]] = NoOptions

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from regraft.errors import InvalidInputError
-from regraft_transformers.reference import locate
+from regraft_transformers.reference import Options, locate
 
 
 def test_folder_is_found_by_its_path_with_and_without_the_prefix(tiny_bert: Path) -> None:
-    assert locate(str(tiny_bert)) == (tiny_bert, False)
-    assert locate(f"hf:{tiny_bert}") == (tiny_bert, False)
-    assert locate(f"{tiny_bert}?init=random") == (tiny_bert, True)
+    assert locate(str(tiny_bert)) == (tiny_bert, Options())
+    assert locate(f"hf:{tiny_bert}") == (tiny_bert, Options())
+    assert locate(f"{tiny_bert}?init=random") == (tiny_bert, Options(init="random"))
 
 
 def test_catalogue_name_is_the_folder_of_its_package() -> None:
     found = locate("minilm-l6?init=random")
     assert found is not None
     assert (found[0] / "config.json").is_file()
-    assert found[1]
+    assert found[1].init == "random"
 
 
 @pytest.mark.parametrize("reference", ["word", "onnx:model.onnx", "/no/such/folder", "a/b/c"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.work import Work, frozen_features
-from regraft.contract import Array, Feature, LinearHead
+from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.data.folds import make_folds
 from regraft.domain import Blob
 from regraft.export.graph import export_backbone, export_head
@@ -53,6 +53,21 @@ def adapt_frozen(work: Work) -> Candidate:
     module = request.source.module(feature)
     parity = None if module is None else _parity(work, work.open(exported), blob, (module, head))
     return Candidate(choice, exported, blob, outputs, parity)
+
+
+def adapt_nothing(work: Work, own: OwnHead) -> Candidate:
+    """No transfer: the source model's own graph, and the head that it came with."""
+    blobs, feature = work.context.registry.blobs, own.feature
+    exported = work.exported(feature)
+    with work.context.stage("export"):
+        head = own.module().eval()
+        blob = blobs.put(export_head(head, feature))
+    with work.context.stage("features"):
+        served = open_head(blobs.path(blob.sha256))
+        outputs = served(frozen_features(work, feature, work.data.test))
+    module = work.request.source.module(feature)
+    parity = None if module is None else _parity(work, work.open(exported), blob, (module, head))
+    return Candidate(Choice(feature), exported, blob, outputs, parity)
 
 
 def adapt_trained(work: Work) -> Candidate:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from regraft.contract import Feature, SourceModel, Task, TransferStrategy
+from regraft.contract import Feature, OwnHead, SourceModel, Task, TransferStrategy
 from regraft.domain import AdaptationSpec
 from regraft.errors import InvalidInputError, UnsupportedError
 from regraft.plugins import Plugins
@@ -23,6 +23,7 @@ class Request:
     strategy: TransferStrategy
     source: SourceModel
     candidates: tuple[Feature, ...]
+    own: OwnHead | None = None
 
 
 def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
@@ -50,11 +51,25 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
             f"Task '{spec.task}' takes {task.modality}, but source model '{spec.source}' takes "
             f"{source.modality}."
         )
+    if strategy.uses_own_head:
+        own = own_head(source, task)
+        return Request(spec, task, strategy, source, (own.feature,), own)
     check_fits(strategy, source, task)
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
     return Request(spec, task, strategy, source, candidates)
+
+
+def own_head(source: SourceModel, task: type[Task]) -> OwnHead:
+    """The head that the source model came with; UnsupportedError if it has none for the task."""
+    found = source.own_head(task.name)
+    if found is None:
+        raise UnsupportedError(
+            f"Source model '{source.name}' came without a head for '{task.name}': take a strategy "
+            "that learns one, such as linear-probe or full."
+        )
+    return found
 
 
 def check_fits(strategy: TransferStrategy, source: SourceModel, task: type[Task]) -> None:

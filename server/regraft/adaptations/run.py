@@ -5,15 +5,22 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from regraft.adaptations.candidate import Candidate, adapt_frozen, adapt_trained
+from regraft.adaptations.candidate import Candidate, adapt_frozen, adapt_nothing, adapt_trained
 from regraft.adaptations.choice import Choice
 from regraft.adaptations.context import Context
 from regraft.adaptations.lineage import lineage
 from regraft.adaptations.request import Request, check_request
 from regraft.adaptations.work import Work
+from regraft.contract import OwnHead
 from regraft.data.load import load_dataset
-from regraft.domain import JSON, UPLOADED, Adaptation, ModelVersion, State
-from regraft.errors import CancelledRunError, DataError, RegraftError, RunFailedError
+from regraft.domain import JSON, UPLOADED, Adaptation, DataSet, ModelVersion, State
+from regraft.errors import (
+    CancelledRunError,
+    DataError,
+    InvalidInputError,
+    RegraftError,
+    RunFailedError,
+)
 from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 
@@ -64,14 +71,31 @@ def _stages(context: Context) -> JSON:
         data = load_dataset(request.spec, request.task, context.settings, _resolver(context))
     context.report("data", {"rows": data.counts(), "labels": len(data.labels)})
     inputs = request.task.completed(request.source.inputs, data.train.inputs)
-    work = Work(request, data, request.task(inputs, data.labels), context)
-    adapt = adapt_frozen if request.strategy.freezes_backbone else adapt_trained
-    candidate = adapt(work)
+    labels = data.labels if request.own is None else own_labels(request.own, data, request)
+    work = Work(request, data, request.task(inputs, labels), context)
+    candidate = _adapt(work)
     report = _evaluate(work, candidate)
     _check_open(context)
     with context.stage("publish"):
         version = _publish(work, candidate, report)
     return _result(work, version)
+
+
+def _adapt(work: Work) -> Candidate:
+    if work.request.own is not None:
+        return adapt_nothing(work, work.request.own)
+    return adapt_frozen(work) if work.request.strategy.freezes_backbone else adapt_trained(work)
+
+
+def own_labels(own: OwnHead, data: DataSet, request: Request) -> tuple[str, ...]:
+    """Those that the source model knows, among which the classes of the data must be."""
+    unknown = sorted(set(data.labels) - set(own.labels)) if request.task.classes else []
+    if unknown:
+        raise InvalidInputError(
+            f"Source model '{request.source.name}' knows no class {', '.join(unknown[:5])}; it "
+            f"knows {', '.join(own.labels[:20])}."
+        )
+    return own.labels
 
 
 def _check_open(context: Context) -> None:
