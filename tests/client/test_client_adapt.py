@@ -65,7 +65,14 @@ def test_a_local_folder_is_named_in_full(client, spec, elsewhere):
         assert with_located_source(given, client.connection).source == str(elsewhere / "tiny")
 
 
-@pytest.mark.parametrize("source", ["minilm-l6", "hf:tiny", "tiny?init=random", "org/x", "x" * 300])
+def test_a_local_folder_within_a_reference_is_named_in_full_too(client, spec, elsewhere):
+    for source, form in (("hf:tiny", "hf:{}"), ("tiny?init=random", "{}?init=random")):
+        given = spec.model_copy(update={"source": source})
+        found = with_located_source(given, client.connection).source
+        assert found == form.format(elsewhere / "tiny")
+
+
+@pytest.mark.parametrize("source", ["minilm-l6", "hf:none", "none?init=random", "org/x", "x" * 300])
 def test_any_other_source_is_named_as_it_was_given(client, spec, elsewhere, source):
     given = spec.model_copy(update={"source": source})
     assert with_located_source(given, client.connection).source == source

@@ -1,4 +1,4 @@
-"""Whisper's own decoder as a head: it says what a plain greedy loop says, and is served as it is."""
+"""Whisper's own decoder as a head: it says what a plain greedy loop says, and serves as it is."""
 
 import csv
 from pathlib import Path
