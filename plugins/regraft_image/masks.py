@@ -25,6 +25,8 @@ def mask_problem(content: bytes) -> str | None:
                 "a mask must be a PNG of grey or palette pixels of 8 bits, each the number of a "
                 f"class, not {image.format} of the mode {image.mode}"
             )
+        if _depth(content) in (2, 4) and image.mode == "L":
+            return "a mask of grey pixels must have 8 bits or 1, since others would be rescaled"
         image.load()
     except (RegraftError, OSError, SyntaxError, ValueError) as error:
         return str(error).removesuffix(".")
@@ -34,7 +36,13 @@ def mask_problem(content: bytes) -> str | None:
 def mask_of(label: str) -> Image.Image:
     """The mask of a label, which is its file in base64."""
     image = Image.open(io.BytesIO(base64.b64decode(label)), formats=("PNG",))
-    return image.convert("L") if image.mode == "1" else image
+    # Of one bit the classes are 0 and 1; Pillow would make 255 of the latter, which is no class.
+    return Image.fromarray(np.asarray(image, np.uint8)) if image.mode == "1" else image
+
+
+def _depth(content: bytes) -> int:
+    """Bits of a sample, as a PNG's header has them (RFC 2083, 4.1.1)."""
+    return content[24]
 
 
 def values_of(label: str) -> set[int]:

@@ -75,14 +75,19 @@ class Graph:
             onnx.checker.check_model(model)
         except Exception as error:  # protobuf's and onnx's own kinds
             raise InvalidInputError(f"{path} is no valid ONNX model: {error}") from error
-        opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
-        if opset < LEAST_OPSET:
+        whole = model.SerializeToString(deterministic=True)
+        graph = cls(model, hashlib.sha256(whole).hexdigest())
+        graph.need_opset(path, LEAST_OPSET)
+        return graph
+
+    def need_opset(self, path: Path, least: int) -> None:
+        found = (o.version for o in self.model.opset_import if o.domain in ("", "ai.onnx"))
+        opset = next(found, 0)
+        if opset < least:
             raise InvalidInputError(
-                f"{path} is of opset {opset}; at least {LEAST_OPSET} is needed. "
+                f"{path} is of opset {opset}; at least {least} is needed. "
                 "onnx.version_converter can raise it."
             )
-        whole = model.SerializeToString(deterministic=True)
-        return cls(model, hashlib.sha256(whole).hexdigest())
 
     @cached_property
     def inputs(self) -> list[Value]:
@@ -105,8 +110,8 @@ class Graph:
         weights = {tensor.name for tensor in self.model.graph.initializer} | constants
         node = makers.get(self.outputs[0].name)
         while node is not None and node.op_type in (*AFTER_LOGITS, *ADDS):
-            made = (name for name in node.input if name in makers and name not in constants)
-            node = next((makers[name] for name in made), None)
+            made = [name for name in node.input if name in makers and name not in constants]
+            node = makers[made[0]] if len(made) == 1 else None
         if node is None or node.op_type not in PRODUCTS or node.input[1] not in weights:
             return None
         return str(node.input[0]) if node.input[0] in makers else None

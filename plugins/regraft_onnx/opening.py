@@ -8,6 +8,7 @@ from regraft_onnx.image import ImageGraph
 from regraft_onnx.text import TextGraph
 
 TEXT = {"input_ids", "attention_mask", "token_type_ids"}
+TEXT_OPSET = 13
 HINT = "Name the feature: onnx:FILE#OUTPUT, where any inner value of the graph will do too."
 
 
@@ -22,6 +23,7 @@ def open_graph(reference: str, parsed: Reference) -> SourceModel:
     if "input_ids" in names and names <= TEXT:
         if parsed.options:
             raise InvalidInputError(f"'{reference}': a graph of text takes no options.")
+        graph.need_opset(path, TEXT_OPSET)
         return TextGraph(reference, graph, path, chosen_output(reference, graph, parsed.part))
     layout = Layout.of(graph.inputs)
     if layout is None:

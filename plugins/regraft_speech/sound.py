@@ -70,7 +70,9 @@ def decode(content: bytes, longest: float = MAX_SECONDS) -> tuple[Any, int]:
             raise InvalidInputError(
                 f"The sound file is cut off: it declares {file.frames:,} samples and holds fewer."
             )
-        return values.mean(1), int(file.samplerate)
+        if not np.isfinite(values).all():
+            raise InvalidInputError("The sound file holds values that are not finite.")
+        return np.clip(values.mean(1), -1, 1), int(file.samplerate)
 
 
 def check_whole(content: bytes) -> None:

@@ -18,7 +18,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, rows: Sequence[Row], targets: Any) -> "BoostedTrees":
         self.columns_ = learn_columns(rows)
-        self.model_ = HistGradientBoostingClassifier(random_state=self.seed)
+        self.model_ = HistGradientBoostingClassifier(random_state=self.seed, early_stopping=False)
         self.model_.fit(self._values(rows), targets)
         return self
 

@@ -132,7 +132,7 @@ def _cell(value: Any) -> Any:
 def _object(item: Any) -> Mapping[str, Any]:
     try:
         found = json.loads(item) if isinstance(item, str) else item
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"A row is no JSON object: {error}.") from error
     if not isinstance(found, dict):
         raise InvalidInputError("'inputs' must be a list of objects with a field for each column.")

@@ -1,5 +1,6 @@
 """Columns as numbers: what is learnt of them from training rows, and how a row is encoded."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def _column(name: str, cells: Sequence[Any]) -> dict[str, Any] | None:
     numbers = [number for cell in present if (number := as_number(cell)) is not None]
     if present and len(numbers) >= NUMBERS * len(present):
         return _numbers(name, np.array(numbers), len(numbers) < len(cells))
-    counts = Counter(str(cell) for cell in present)
+    counts = Counter(spelt(cell) for cell in present)
     telling = len(counts) > 1 and (len(counts) < len(present) or len(counts) <= 2)
     if not telling:
         return None
@@ -63,13 +64,22 @@ def _numbers(name: str, values: Any, missing: bool) -> dict[str, Any] | None:
     }
 
 
+def spelt(cell: Any) -> str:
+    """One text for equal values, from a file or from JSON: true, 2, a text in NFC."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return unicodedata.normalize("NFC", str(cell))
+
+
 def as_number(cell: Any) -> float | None:
     """A finite number, or None."""
     if isinstance(cell, bool):
         return float(cell)
     try:
         number = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if np.isfinite(number) else None
 
@@ -108,6 +118,6 @@ def _category(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
     known = {value: position for position, value in enumerate(column["values"])}
     block = np.zeros((len(cells), len(known)))
     for row, cell in enumerate(cells):
-        if str(cell) in known:
-            block[row, known[str(cell)]] = 1
+        if spelt(cell) in known:
+            block[row, known[spelt(cell)]] = 1
     return block

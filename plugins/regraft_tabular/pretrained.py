@@ -22,8 +22,8 @@ EXPECTED = "table:FILE.csv#LABEL-COLUMN"
 
 def open_related(reference: str, parsed: Reference) -> SourceModel:
     path = Path(parsed.target).expanduser()
-    if not path.is_file() or not parsed.part:
-        found = f"there is no file {path}" if parsed.part else "the label column is missing"
+    if path.suffix.lower() != ".csv" or not path.is_file() or not parsed.part:
+        found = f"there is no CSV file {path}" if parsed.part else "the label column is missing"
         raise InvalidInputError(f"'{reference}': {found}. Expected: {EXPECTED}.")
     return RelatedTable(reference, path, parsed.part)
 
@@ -92,8 +92,10 @@ def _read(path: Path, label: str) -> tuple[list[dict[str, str]], list[str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{path} cannot be read as a CSV: {error}.") from error
     if not rows or label not in rows[0]:
-        found = ", ".join(rows[0]) if rows else "no rows"
-        raise InvalidInputError(f"{path} has no column '{label}': {found}.")
+        raise InvalidInputError(f"{path} has no column '{label}', or no rows.")
+    ragged = [number for number, row in enumerate(rows, 1) if None in row]
+    if ragged:
+        raise InvalidInputError(f"Row {ragged[0]} of {path} has more cells than the header.")
     labels = [row.pop(label) for row in rows]
     if len(set(labels)) < 2:
         raise InvalidInputError(f"Every row of {path} has the same '{label}'.")

@@ -1,6 +1,7 @@
 """Image models of PyTorch as source models: what comes out before a classifier."""
 
 import hashlib
+import inspect
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +89,7 @@ class ModuleImage(TorchImage):
 
     def fingerprint(self) -> str:
         weights = "random" if self.weights is None else digest_of(self.weights)
-        place = f"{self.kind.__module__}:{self.kind.__qualname__}"
+        place = f"{self.kind.__module__}:{self.kind.__qualname__} {_code(self.kind)}"
         return hashlib.sha256(f"{place} {weights} {self.pixels!r}".encode()).hexdigest()
 
     @cached_property
@@ -126,7 +127,7 @@ class ModuleImage(TorchImage):
             torch.manual_seed(0)
             try:
                 made = self.kind()
-            except TypeError as error:
+            except (Exception, SystemExit) as error:  # foreign code may raise anything
                 raise InvalidInputError(
                     f"{self.kind.__qualname__} cannot be made without arguments: {error}."
                 ) from error
@@ -140,6 +141,14 @@ class ModuleImage(TorchImage):
             "origin": str(self.weights or "untrained"),
             "architecture": f"{self.kind.__module__}.{self.kind.__qualname__}",
         }
+
+
+def _code(kind: type) -> str:
+    """The hash of the file that defines a class, as far as there is one."""
+    try:
+        return digest_of(Path(inspect.getfile(kind)))
+    except (OSError, TypeError):
+        return "built in"
 
 
 def _load(module: "nn.Module", state: dict[str, Any], path: Path) -> None:

@@ -60,14 +60,17 @@ def find_class(place: str) -> "type[nn.Module]":
     name, mark, attribute = place.partition(":")
     if not mark or not name or not attribute.isidentifier():
         raise InvalidInputError(f"'{place}' names no class. Expected: {FORM}.")
+    if "__main__" in name.split("."):
+        raise InvalidInputError(f"'{place}': a __main__ module is a program, not a model.")
     if name.split(".")[0] not in packages_distributions():
         raise InvalidInputError(
             f"'{name.split('.')[0]}' is no package that is installed here: pip install it first."
         )
     try:
         found: Any = getattr(importlib.import_module(name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InvalidInputError(f"'{place}' cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidInputError(f"'{place}' cannot be imported: {reason}.") from error
     from torch import nn
 
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):

@@ -32,7 +32,11 @@ class SpeakerLayers(nn.Module):
     def forward(self, samples: Tensor, lengths: Tensor) -> Any:
         hidden = self.spectrum(samples) @ self.filters
         steps = ((lengths + HOP - 1) // HOP).unsqueeze(1)
-        mask = (torch.arange(hidden.shape[1]) < steps).unsqueeze(-1).to(hidden.dtype)
+        mask = (
+            (torch.arange(hidden.shape[1], device=lengths.device) < steps)
+            .unsqueeze(-1)
+            .to(hidden.dtype)
+        )
         states = []
         for layer in self.layers:
             hidden, _ = layer(hidden)

@@ -40,7 +40,7 @@ TENSORS = (
     TensorSpec("samples", "FP32", ("batch", "length")),
     TensorSpec("lengths", "INT64", ("batch",)),
 )
-WAVEFORM = ("wav2vec2", "hubert", "unispeech", "unispeech-sat", "data2vec-audio")
+WAVEFORM = ("wav2vec2", "hubert", "unispeech", "unispeech-sat")
 """Model types that take raw sound and are built alike."""
 
 

@@ -70,10 +70,14 @@ class WhisperLayers(nn.Module):
         if self.window:
             lengths = torch.full_like(lengths, samples.shape[1])
         steps = ((lengths + STRIDE - 1) // STRIDE).unsqueeze(1)
-        fine = (torch.arange(bands.shape[2]) < 2 * steps).unsqueeze(1).to(bands.dtype)
+        fine = (
+            (torch.arange(bands.shape[2], device=lengths.device) < 2 * steps)
+            .unsqueeze(1)
+            .to(bands.dtype)
+        )
         hidden = nn.functional.gelu(self.conv1(bands * fine)) * fine
         hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)
-        real = torch.arange(hidden.shape[1]) < steps
+        real = torch.arange(hidden.shape[1], device=lengths.device) < steps
         hidden = hidden + self.positions.weight[: hidden.shape[1]]
         hide = hidden_from_attention(real, hidden)
         states = [hidden]
@@ -99,13 +103,12 @@ class WaveformLayers(nn.Module):
             model.encoder.layer_norm = None
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
-        real = torch.arange(samples.shape[1]) < lengths.unsqueeze(1)
+        real = torch.arange(samples.shape[1], device=lengths.device) < lengths.unsqueeze(1)
         if self.normalise:
             samples = _normalised(samples, real.to(samples.dtype))
         found = self._convolved(samples.unsqueeze(1), lengths)
         steps = self.model._get_feat_extract_output_lengths(lengths).unsqueeze(1)
-        mask = torch.arange(found.shape[1]) < steps
-        real = torch.arange(found.shape[1]) < steps
+        real = torch.arange(found.shape[1], device=lengths.device) < steps
         mask = real.unsqueeze(-1).to(found.dtype)
         return self._encoded(_first(self.model.feature_projection(found)) * mask, real), mask
 
@@ -133,7 +136,9 @@ class WaveformLayers(nn.Module):
             norm = getattr(layer, "layer_norm", None)
             if isinstance(norm, nn.GroupNorm):
                 hidden = layer.conv(hidden)
-                real = (torch.arange(hidden.shape[2]) < lengths.unsqueeze(1)).unsqueeze(1)
+                real = (
+                    torch.arange(hidden.shape[2], device=lengths.device) < lengths.unsqueeze(1)
+                ).unsqueeze(1)
                 hidden = layer.activation(_over_time(hidden, real.to(hidden.dtype), norm))
             else:
                 hidden = layer(hidden)

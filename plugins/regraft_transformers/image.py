@@ -20,7 +20,7 @@ from regraft_transformers.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from torch import nn
 
-TOKENS = ("vit", "deit", "beit", "dinov2", "dinov2_with_registers", "ijepa", "vit_msn", "vit_mae")
+TOKENS = ("vit", "deit", "beit", "dinov2", "dinov2_with_registers", "ijepa", "vit_msn")
 """Encoders of patches: a state is [B, 1 + patches, D], the first of them for the whole image."""
 MAPS = ("resnet", "convnext", "convnextv2", "regnet", "swin")
 """Encoders whose state, taken apart in space, is a map [B, C, H, W]."""
@@ -50,7 +50,9 @@ class ImageEncoder(SourceModel):
             return dict.fromkeys(range(layers, 0, -1), self.checkpoint.count("hidden_size"))
         sizes = config.get("hidden_sizes")
         if sizes is None and "embed_dim" in config:
-            sizes = [config["embed_dim"] * 2**n for n in range(len(config.get("depths", ())))]
+            # Each stage but the last ends with halved sides and twice the channels.
+            stages = len(config.get("depths", ()))
+            sizes = [config["embed_dim"] * 2 ** min(n + 1, stages - 1) for n in range(stages)]
         if not sizes:
             raise InvalidInputError(f"{self.folder} has no hidden_sizes in its config.json.")
         return {number: int(sizes[number - 1]) for number in range(len(sizes), 0, -1)}

@@ -9,6 +9,12 @@ from regraft_transformers.image import KINDS, ImageEncoder
 from regraft_transformers.reference import Options
 from regraft_transformers.text import TextEncoder
 
+UNSUPPORTED = (
+    *("data2vec-audio", "wavlm", "sew", "sew-d", "wav2vec2-conformer", "wav2vec2-bert"),
+    *("audio-spectrogram-transformer", "clap", "vit_mae", "swinv2", "clip", "siglip", "blip"),
+)
+"""Encoders of sound and images that see padding, draw at random, or are built in other ways."""
+
 
 def open_folder(reference: str, folder: Path, options: Options) -> SourceModel:
     """The encoder of this folder by its model type; without one it is a CTranslate2 model. What is
@@ -23,6 +29,12 @@ def open_folder(reference: str, folder: Path, options: Options) -> SourceModel:
         raise InvalidInputError(f"'{reference}': a window is an option of Whisper alone.")
     if kind in WAVEFORM:
         return WaveformFolder(reference, folder, random)
+    if kind in UNSUPPORTED:
+        raise InvalidInputError(
+            f"'{reference}' holds a '{kind}' model, of which no features can be had here. Encoders "
+            f"that can be used: of images {', '.join(KINDS)}; of sound whisper, "
+            f"{', '.join(WAVEFORM)}; and encoders of text."
+        )
     if kind in KINDS:
         return ImageEncoder(reference, folder, random)
     return TextEncoder(reference, folder, random)

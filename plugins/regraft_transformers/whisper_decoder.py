@@ -56,7 +56,7 @@ class WhisperTranscriber(nn.Module):
             found = torch.where(ended, self.end, found)
             following = at(self.prompt, (step + 1).clamp(max=len(self.prompt) - 1))
             found = torch.where(step + 1 < len(self.prompt), following, found)
-            here = torch.arange(LONGEST) == step
+            here = torch.arange(LONGEST, device=tokens.device) == step
             return step + 1, keys, values, torch.where(here, found[:, None], tokens)
 
         start = (torch.tensor(0), empty, empty.clone(), ends)
@@ -69,7 +69,7 @@ class WhisperTranscriber(nn.Module):
         # The loop may take a parameter once: the words are what goes in and what comes out.
         words = decoder.embed_tokens.weight
         hidden = words.index_select(0, token) + at(decoder.embed_positions.weight, step)
-        places = torch.arange(LONGEST)
+        places = torch.arange(LONGEST, device=token.device)
         new_keys, new_values = [], []
         for number, layer in enumerate(decoder.layers):
             inner = layer.self_attn_layer_norm(hidden)

@@ -484,9 +484,11 @@ def _held_out_loss(
 ) -> Array:
     """The log loss of each held-out row under the head that is fitted on the others."""
     known, held_out = fold
-    head = strategy.fit(features[known], targets[known], ())
+    classes, renumbered = np.unique(targets[known], return_inverse=True)
+    head = strategy.fit(features[known], renumbered, ())
     logits = features[held_out] @ head.weight.T + head.bias
     top = logits.max(1)
     total = top + np.log(np.exp(logits - top[:, None]).sum(1))
-    loss: Array = total - logits[np.arange(len(held_out)), targets[held_out]]
+    right = np.searchsorted(classes, targets[held_out])
+    loss: Array = total - logits[np.arange(len(held_out)), right]
     return loss

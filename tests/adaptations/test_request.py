@@ -121,6 +121,18 @@ class Renames:
         return "minilm-l6" if reference == "other-name" else None
 
 
+@pytest.mark.parametrize("strategy", ["linear-probe", "lp-ft"])
+def test_strategy_that_fits_vectors_is_refused_for_maps(check: Any, strategy: str) -> None:
+    asked = {"task": "image-segmentation", "source": "efficientnet-lite0", "strategy": strategy}
+    with pytest.raises(UnsupportedError, match=r"fits one vector a row.*'map'.*such as full"):
+        check(**asked)
+
+
+def test_source_that_came_without_a_head_has_none_to_use(check: Any) -> None:
+    with pytest.raises(UnsupportedError, match="came without a head for 'text-classification'"):
+        check(strategy="as-is")
+
+
 def test_reference_can_stand_for_another() -> None:
     plugins = Plugins.load()
     plugins.add(Renames(), "renames")

@@ -1,6 +1,7 @@
 """Folds of the training part: stratified, groups whole, rare classes only trained on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -57,3 +58,18 @@ def test_groups_are_whole_and_held_out_classes_are_trained_on(
         assert not set(trained) & set(held)
         assert {labels[row] for row in held} <= {labels[row] for row in trained}
         assert not {groups[row] for row in held} & {groups[row] for row in trained} - {""}
+        assert len({labels[row] for row in trained}) > 1
+
+
+def test_rows_of_equal_input_are_on_one_side() -> None:
+    once = examples(["a", "b"] * 15)
+    texts = tuple(str(row // 2 * 2 + row % 2 - row % 6 // 2 * 2) for row in range(30))
+    for trained, held in make_folds(replace(once, inputs=texts), 0):
+        assert not {texts[row] for row in trained} & {texts[row] for row in held}
+
+
+def test_class_in_one_group_leaves_folds_that_can_be_learnt_from() -> None:
+    labels = ["yes"] * 4 + ["no"] * 30
+    groups = ["p"] * 4 + [f"q{row % 10}" for row in range(30)]
+    for trained, _ in make_folds(examples(labels, groups), 0):
+        assert {labels[row] for row in trained} == {"yes", "no"}

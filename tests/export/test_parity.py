@@ -10,7 +10,7 @@ import pytest
 from regraft.contract import Array, LinearHead
 from regraft.errors import RunFailedError
 from regraft.export.frozen import frozen_backbone
-from regraft.export.parity import ROWS, check_parity, parity_rows, torch_outputs
+from regraft.export.parity import ROWS, _agreement, check_parity, parity_rows, torch_outputs
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.serving.predictor import Backbone, SoftmaxHead
@@ -91,3 +91,13 @@ def test_real_graph_passes_and_a_wrong_head_does_not(
     assert check_parity(reference, served(head), TEXTS, most=4).max_abs_diff < 1e-5
     with pytest.raises(RunFailedError):
         check_parity(reference, served(wrong), TEXTS, most=4)
+
+
+def test_near_ties_of_single_pixels_do_not_count_but_those_of_rows_do() -> None:
+    row = np.array([[0.5, 0.5 + 1e-7]])
+    assert _agreement(row, row[:, ::-1]) == 0
+    pixels = np.broadcast_to(np.array([[[0.9]], [[0.1]]]), (1, 2, 1, 4)).copy()
+    swapped = pixels.copy()
+    pixels[0, :, 0, 0] = swapped[0, ::-1, 0, 0] = (0.5, 0.5 + 1e-7)
+    assert _agreement(pixels, swapped) == 1
+    assert _agreement(pixels, pixels[:, ::-1]) == 0

@@ -2,6 +2,9 @@
 
 import base64
 import io
+import struct
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,10 @@ import torch
 from PIL import Image
 
 from regraft.contract import Feature, ImageInputs, TensorSpec
+from regraft.data.load import load_dataset
+from regraft.domain import AdaptationSpec
+from regraft.errors import DataError
+from regraft.settings import Settings
 from regraft_image.masks import mask_problem
 from regraft_image.segmentation import ImageSegmentation, overlap
 
@@ -107,3 +114,34 @@ def test_answer_is_a_mask_of_the_numbers_that_masks_had() -> None:
     assert np.array_equal(mask, halves(0, 7))
     assert answer["shares"] == {"0": 0.5, "3": 0.0, "7": 0.5}
     assert answer["score"] == 1
+
+
+def grey(bits: int) -> bytes:
+    """A PNG of 4 × 4 grey pixels of so many bits, written by hand (RFC 2083)."""
+    lines = zlib.compress(b"".join(b"\0" + bytes(max(1, 4 * bits // 8)) for _ in range(4)))
+    header = struct.pack(">IIBBBBB", 4, 4, bits, 0, 0, 0, 0)
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", header), (b"IDAT", lines), (b"IEND", b""))
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_masks_of_few_bits_keep_their_numbers_or_are_refused() -> None:
+    for bits in (2, 4):
+        assert "8 bits or 1" in str(mask_problem(grey(bits)))
+    assert mask_problem(grey(8)) is None
+    one_bit = base64.b64encode(png(halves(0, 255), "1")).decode()
+    assert ImageSegmentation.labels_of([one_bit]) == ("0", "1")
+
+
+def test_masks_of_one_class_are_refused_with_the_likely_reason(tmp_path: Path) -> None:
+    lines = ["image,mask"]
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(png(halves(number, 90), "RGB"))
+        (tmp_path / f"{number}-mask.png").write_bytes(png(halves(0, 255)))
+        lines.append(f"{number}.png,{number}-mask.png")
+    (tmp_path / "data.csv").write_text("\n".join(lines))
+    spec = AdaptationSpec(name="x", data=str(tmp_path / "data.csv"), source="any")
+    with pytest.raises(DataError, match=r"'0' alone.*255 in a mask is no class"):
+        load_dataset(spec, ImageSegmentation, Settings())

@@ -72,7 +72,8 @@ def test_raw_samples_of_another_type_or_shape_are_refused() -> None:
 def test_the_size_of_a_row_is_in_samples_of_the_source() -> None:
     assert TASK.size(wav(noise(8_000), 8_000)) == 16_000
     assert TASK.size(wav(noise(80_000), 8_000)) == 32_000
-    assert TASK.size(noise(77)) == 77
+    assert TASK.size(noise(5_000)) == 5_000
+    assert TASK.size(noise(77)) == 1_600
 
 
 def test_training_varies_loudness_and_nothing_else() -> None:

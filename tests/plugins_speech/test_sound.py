@@ -111,3 +111,12 @@ def test_damage_raises_nothing_but_our_errors(data: st.DataObject) -> None:
     except RegraftError:
         return
     assert len(values) > 0
+
+
+def test_float_samples_are_finite_and_within_one() -> None:
+    loud = written(wave() * 9, subtype="FLOAT")
+    assert np.abs(decode(loud)[0]).max() == 1
+    broken = wave()
+    broken[7] = np.nan
+    with pytest.raises(InvalidInputError, match="not finite"):
+        decode(written(broken, subtype="FLOAT"))

@@ -11,7 +11,7 @@ from regraft.errors import DataError, InvalidInputError
 from regraft.plugins import Plugins
 from regraft.testing import check_source_model
 from regraft_tabular.classification import TabularClassification, one_against_others
-from regraft_tabular.columns import encode, learn_columns, size_of
+from regraft_tabular.columns import as_number, encode, learn_columns, size_of
 from regraft_tabular.pretrained import RelatedTable
 from regraft_tabular.source import table_inputs
 
@@ -174,3 +174,45 @@ def test_column_of_the_input_cannot_be_named(cancer: dict[str, Path]) -> None:
     )
     with pytest.raises(DataError, match="leave --input-column out"):
         load_dataset(spec, TabularClassification, Settings())
+
+
+def test_values_of_json_are_those_of_a_file() -> None:
+    columns = learn_columns([{"smoker": v, "grade": g} for v, g in (("true", "2"), ("false", "x"))])
+    from_file, from_json = (
+        encode([row], columns, 4)
+        for row in ({"smoker": "true", "grade": "2"}, {"smoker": True, "grade": 2.0})
+    )
+    assert np.array_equal(from_file, from_json)
+    assert from_file.any()
+    assert as_number(10**400) is None
+
+
+def test_other_order_of_columns_is_the_same_row_and_a_lost_column_is_told(tmp_path: Path) -> None:
+    from regraft.data.load import load_dataset
+    from regraft.domain import AdaptationSpec
+    from regraft.settings import Settings
+
+    rows = [(number, number % 7, "ab"[number % 2]) for number in range(30)]
+    files = {
+        "data": ["x,y,label", *(f"{x},{y},{label}" for x, y, label in rows)],
+        "same": ["y,x,label", *(f"{y},{x},{label}" for x, y, label in rows[:10])],
+        "lost": ["x,label", *(f"{x},{label}" for x, _, label in rows[:10])],
+    }
+    for name, lines in files.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    values = {"name": "x", "source": "plain-table", "data": str(tmp_path / "data.csv")}
+    same = AdaptationSpec(**values, test=str(tmp_path / "same.csv"))
+    assert len(load_dataset(same, TabularClassification, Settings()).train) < 20
+    lost = AdaptationSpec(**values, test=str(tmp_path / "lost.csv"))
+    with pytest.raises(DataError, match="no column 'y'"):
+        load_dataset(lost, TabularClassification, Settings())
+
+
+def test_only_csv_files_are_read_as_related_tables(plugins: Plugins, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("root:x:0\n")
+    with pytest.raises(InvalidInputError, match="no CSV file") as caught:
+        plugins.open_source(f"table:{tmp_path / 'secret'}#x")
+    assert "x:0" not in str(caught.value)
+    (tmp_path / "ragged.csv").write_text("a,y\n1,b,2\n2,c\n")
+    with pytest.raises(InvalidInputError, match=r"Row 1 of .* has more cells"):
+        plugins.open_source(f"table:{tmp_path / 'ragged.csv'}#y")

@@ -151,6 +151,7 @@ def test_reference_names_a_class_and_its_weights(tmp_path: Path) -> None:
         ("torch:torch.nn?init=random", "names no class"),
         ("torch:no_such_package:Net?init=random", "no package that is installed here"),
         ("torch:os:abort?init=random", "'os' is no package that is installed here"),
+        ("torch:pip.__main__:X?init=random", "a program, not a model"),
         ("torch:torch.nn:Nothing?init=random", "cannot be imported"),
         ("torch:torch.nn:functional?init=random", "no subclass of torch.nn.Module"),
         ("torch:torch:load?init=random", "no subclass of torch.nn.Module"),

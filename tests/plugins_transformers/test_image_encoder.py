@@ -30,9 +30,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "convnext": STAGES,
     "swin": {
         "embed_dim": 8,
-        "depths": [1, 1],
-        "num_heads": [2, 2],
-        "window_size": 4,
+        "depths": [1, 1, 1],
+        "num_heads": [2, 2, 2],
+        "window_size": 2,
         "image_size": 32,
         "patch_size": 4,
     },
@@ -112,4 +112,13 @@ def test_early_layer_leaves_the_later_ones_out(tmp_path: Path, plugins: Plugins)
 def test_folder_without_sizes_is_refused(tmp_path: Path, plugins: Plugins) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "resnet"}))
     with pytest.raises(InvalidInputError, match="no hidden_sizes"):
+        plugins.open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["vit_mae", "wavlm"])
+def test_kind_that_cannot_be_used_is_told_beside_those_that_can(
+    kind: str, tmp_path: Path, plugins: Plugins
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "hidden_size": 8}))
+    with pytest.raises(InvalidInputError, match=rf"'{kind}' model.*of images vit.*whisper"):
         plugins.open_source(str(tmp_path))

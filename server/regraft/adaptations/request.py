@@ -80,7 +80,7 @@ def check_fits(strategy: TransferStrategy, source: SourceModel, task: type[Task]
             "a graph without a torch module: only strategies that freeze the backbone apply, such "
             "as linear-probe."
         )
-    if strategy.freezes_backbone and task.form != "pooled":
+    if (strategy.freezes_backbone or strategy.warm_start) and task.form != "pooled":
         raise UnsupportedError(
             f"Strategy '{strategy.name}' fits one vector a row, but task '{task.name}' needs a "
             f"feature of the form '{task.form}': take a strategy that trains a head, such as full."

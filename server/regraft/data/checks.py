@@ -53,8 +53,8 @@ def _labels(table: Table, column: str, task: type[Task]) -> tuple[list[str], lis
 
 
 def _records(table: Table, roles: Roles) -> tuple[Sequence[Any], tuple[str, ...], list[Problem]]:
-    """All other columns as one record a row, its JSON as its key, and cells that are no text."""
-    names = [name for name in table.names if name not in (roles.label, roles.group)]
+    """The columns of a record, its JSON as its key, and cells that are no text."""
+    names = sorted(roles.records)
     columns, problems = [], []
     for name in names:
         cells, found = _texts(table, name, "value")
@@ -112,6 +112,15 @@ def check_classes(source: str, labels: tuple[str, ...]) -> None:
             "Is --label-column the right column?"
         )
         raise DataError(source, [Problem("too-many-classes", message)])
+
+
+def check_several(source: str, labels: tuple[str, ...], task: type[Task]) -> None:
+    """Raises DataError (one-class) if what the labels are made of leaves nothing to tell."""
+    if len(labels) < 2:
+        found = f"'{labels[0]}' alone" if labels else "nothing"
+        hint = "; 255 in a mask is no class: number them from 0 or 1" if task.label_suffixes else ""
+        message = f"the labels hold {found}; at least two are needed{hint}"
+        raise DataError(source, [Problem("one-class", message)])
 
 
 def check_known(source: str, examples: Examples, labels: tuple[str, ...]) -> None:

@@ -20,6 +20,8 @@ class Roles:
     label: str
     group: str | None = None
     guessed: bool = False
+    records: tuple[str, ...] = ()
+    """The columns of a record, where rows are records."""
 
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in (self.input, self.label, self.group) if name)
@@ -58,7 +60,8 @@ def _of_records(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
         raise _ambiguous(table, "cannot tell which column is the label")
     if len(free) < 2:
         raise _ambiguous(table, "there is no column beside the label")
-    return Roles("", label, spec.group_column)
+    names = tuple(name for name in free if name != label)
+    return Roles("", label, spec.group_column, records=names)
 
 
 def check_present(table: Table, names: Iterable[str | None]) -> None:

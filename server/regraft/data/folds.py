@@ -6,16 +6,17 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from regraft.contract import Array, Folds
+from regraft.data.units import units_of
 from regraft.domain import Examples
 
 FOLDS = 3
 
 
 def make_folds(examples: Examples, seed: int) -> Folds:
-    """Three stratified folds that keep groups whole.
+    """Three stratified folds that keep groups, and rows of equal input, whole.
 
     Rows of a class in fewer than three rows are only ever trained on, as are those of a class that
-    a fold would hold out whole. Empty if nothing could be held out.
+    a fold would hold out whole. A fold that leaves one class to train on is left out.
     """
     labels = np.array(examples.labels)
     names, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -25,7 +26,7 @@ def make_folds(examples: Examples, seed: int) -> Folds:
     units = _units(examples)
     held_out = [frequent[rows] for rows in _held_out(labels[frequent], units[frequent], seed)]
     folds = [_fold(index, units, rows) for rows in held_out]
-    return [fold for fold in folds if len(fold[1])]
+    return [fold for fold in folds if len(fold[1]) and len(np.unique(index[fold[0]])) > 1]
 
 
 def _held_out(labels: Array, units: Array, seed: int) -> list[Array]:
@@ -40,10 +41,12 @@ def _held_out(labels: Array, units: Array, seed: int) -> list[Array]:
 
 
 def _units(examples: Examples) -> Array:
-    """A number a row, equal for rows of one group; a row without a group is one of its own."""
-    groups = examples.groups or [""] * len(examples)
-    names = [f"g:{group}" if group else f"r:{row}" for row, group in enumerate(groups)]
-    return np.unique(names, return_inverse=True)[1]
+    """A number a row, equal for rows that every split keeps together."""
+    units = units_of(examples, sorted(set(examples.labels)))
+    numbers = np.empty(len(examples), int)
+    for number, rows in enumerate(units.rows):
+        numbers[list(rows)] = number
+    return numbers
 
 
 def _fold(classes: Array, units: Array, held_out: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from regraft.contract import Task
-from regraft.data.checks import check_classes, check_known, read_examples
+from regraft.data.checks import check_classes, check_known, check_several, read_examples
 from regraft.data.columns import Roles, check_present, choose_columns
 from regraft.data.fingerprint import fingerprint, in_canonical_order
 from regraft.data.notes import contradiction_notes, label_notes, missing_class_notes
@@ -77,7 +77,8 @@ def _references(spec: AdaptationSpec) -> dict[str, str]:
 
 def _examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     """The rows of any of the files: the columns are those of DATA, which alone needs the group."""
-    check_present(table, [roles.label] if task.records else [roles.input, roles.label])
+    inputs = roles.records if task.records else (roles.input,)
+    check_present(table, [*inputs, roles.label])
     known = roles if roles.group in table.names else replace(roles, group=None)
     return read_examples(table, known, task)
 
@@ -85,6 +86,7 @@ def _examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
 def _labels(spec: AdaptationSpec, files: Files, task: type[Task]) -> tuple[str, ...]:
     labels = task.labels_of(files["data"].labels)
     if not task.classes:
+        check_several(spec.data, labels, task)
         return labels
     check_classes(spec.data, labels)
     for role, reference in _references(spec).items():

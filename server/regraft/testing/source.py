@@ -103,6 +103,10 @@ def check_modules(source: SourceModel, candidates: Sequence[Feature]) -> None:
         f"`modules` gives {len(together)} tensors for {len(candidates)} features."
     )
     for feature, found in zip(candidates, together, strict=True):
+        assert found.shape[1 if feature.form != "sequence" else 2] == feature.size, (
+            f"Feature '{feature.name}' has the size {feature.size}, but `modules` gives "
+            f"{found.shape}."
+        )
         alone = source.module(feature)
         assert alone is not None, f"`module` gives nothing for the candidate '{feature.name}'."
         assert np.allclose(module_forward(alone)(batch), found, atol=SAME), (
