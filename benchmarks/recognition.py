@@ -18,12 +18,12 @@ NUMBERS = "zero one two three four five six seven eight nine"
 WORDS = f"{NUMBERS} yes no left right up down stop go".split()
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029")
 VARIANTS = ("", "+f2", "+m3", "+f4", "+m7")
-ROWS_A_VOICE = 20
+ROWS_A_VOICE = 28
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rg") as folder:
@@ -32,7 +32,7 @@ def main() -> None:
         command = [str(table), "--name", "words", "--task", "speech-recognition"]
         command += ["--source", "whisper-tiny-en", "--group-column", "voice", "--strategy", "full"]
         command += ["--workers", str(given.workers), "--option", f"epochs={given.epochs}"]
-        command += ["--option", "learning_rate=2e-4", "--option", "patience=4"]
+        command += ["--option", "learning_rate=4e-4", "--option", "patience=4"]
         result = run_regraft(command, environment(root / "home", root / "ray"))
     metrics = result["metrics"]
     print(f"synthetic voices, {len(WORDS)} words, {result['rows']['train']} rows to train on")
