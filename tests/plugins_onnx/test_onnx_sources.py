@@ -12,13 +12,18 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from regraft.adaptations.context import Context
+from regraft.adaptations.run import run
 from regraft.contract import SourceModel
+from regraft.domain import AdaptationSpec
 from regraft.errors import InvalidInputError
 from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
+from regraft.registry.store import Registry
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime
+from regraft.settings import Settings
 from regraft.testing import check_source_model
 
 Save = Callable[..., Path]
@@ -185,3 +190,22 @@ def test_file_that_is_no_graph_is_refused(
         path.write_bytes(content)
     with pytest.raises(InvalidInputError, match=r"no file|no valid ONNX model|is of opset"):
         plugins.open_source(str(path))
+
+
+def test_model_of_a_graph_is_held_against_the_graph_as_it_is(
+    save: Save, plugins: Plugins, shapes: Path, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "home")
+    spec = AdaptationSpec(
+        name="shapes",
+        data=str(shapes),
+        task="image-classification",
+        source=f"{save(Classifier(), 2, 3, 32, 32)}?deviation=64",
+        split=(0.6, 0.2, 0.2),
+    )
+    adaptation, _ = registry.runs.submit(spec)
+    settings = Settings(home=registry.home.root, threads=1)
+    result = run(Context(adaptation, registry, plugins, settings)).result
+    assert result is not None
+    assert result["parity"]["rows"] == 30
+    assert result["parity"]["argmax_agreement"] == 1

@@ -44,7 +44,7 @@ def test_feature_transfer_from_another_framework_is_served(
         answer = client.predict(spec.name, pictures)
         described = client.source(source)
     assert result["metrics"]["accuracy"] >= 0.8
-    assert result["parity"].get("argmax_agreement", 1) == 1
+    assert result["parity"]["argmax_agreement"] == 1
     assert [row["label"] for row in answer["predictions"]] == ["bar", "disc"]
     assert described["trainable"] == (kind == "keras")
     for replica in replicas(server.home.root):

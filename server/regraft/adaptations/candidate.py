@@ -14,15 +14,24 @@ from regraft.data.folds import make_folds
 from regraft.domain import Blob
 from regraft.export.graph import export_backbone, export_head
 from regraft.export.head import linear_head_graph
-from regraft.export.parity import Outputs, Parity, check_parity, parity_rows, torch_outputs
+from regraft.export.parity import (
+    ROWS,
+    Outputs,
+    Parity,
+    check_parity,
+    parity_rows,
+    plain_outputs,
+    torch_outputs,
+)
 from regraft.features import compute_features
-from regraft.serving.predictor import Backbone, open_head
+from regraft.serving.predictor import open_head
 from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
 PARITY_CANDIDATES = 256
+"""Rows among which those for the parity gate are chosen; of files so many as it takes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Candidate:
     backbone: Blob
     head: Blob
     outputs: Array
-    parity: Parity | None
+    parity: Parity
 
 
 def adapt_frozen(work: Work) -> Candidate:
@@ -50,9 +59,20 @@ def adapt_frozen(work: Work) -> Candidate:
     with work.context.stage("export"):
         blob = blobs.put(linear_head_graph(head))
     outputs = open_head(blobs.path(blob.sha256))(test)
-    module = request.source.module(feature)
-    parity = None if module is None else _parity(work, work.open(exported), blob, (module, head))
+    parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
     return Candidate(choice, exported, blob, outputs, parity)
+
+
+def _reference(
+    work: Work, feature: Feature, exported: Blob, head: "LinearHead | nn.Module"
+) -> Outputs:
+    """What the served graphs must say: torch's word, or where there is no torch module that of the
+    source's graph as it is."""
+    module = work.request.source.module(feature)
+    if module is None:
+        path = work.context.registry.blobs.path(exported.sha256)
+        return plain_outputs(path, head, work.task)
+    return torch_outputs(module, head, work.task)
 
 
 def adapt_nothing(work: Work, own: OwnHead) -> Candidate:
@@ -65,8 +85,7 @@ def adapt_nothing(work: Work, own: OwnHead) -> Candidate:
     with work.context.stage("features"):
         served = open_head(blobs.path(blob.sha256))
         outputs = served(frozen_features(work, feature, work.data.test))
-    module = work.request.source.module(feature)
-    parity = None if module is None else _parity(work, work.open(exported), blob, (module, head))
+    parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
     return Candidate(Choice(feature), exported, blob, outputs, parity)
 
 
@@ -88,7 +107,8 @@ def adapt_trained(work: Work) -> Candidate:
     with context.stage("features"):
         (test,) = compute_features(backbone, work.task, work.data.test.inputs, threads=work.threads)
         outputs = open_head(blobs.path(head_blob.sha256))(test)
-    parity = _parity(work, backbone, head_blob, (model.backbone, head))
+    reference = torch_outputs(model.backbone, head, work.task)
+    parity = _parity(work, (exported, head_blob), reference)
     return Candidate(choice, exported, head_blob, outputs, parity)
 
 
@@ -121,17 +141,17 @@ def _recipe(work: Work, feature: Feature) -> Recipe:
     )
 
 
-def _parity(
-    work: Work, backbone: Backbone, head: Blob, trained: "tuple[nn.Module, LinearHead | nn.Module]"
-) -> Parity:
-    served_head = open_head(work.context.registry.blobs.path(head.sha256))
+def _parity(work: Work, graphs: tuple[Blob, Blob], reference: Outputs) -> Parity:
+    """Backbone and head as they will be served, against the reference."""
+    backbone = work.open(graphs[0])
+    served_head = open_head(work.context.registry.blobs.path(graphs[1].sha256))
 
     def exported(rows: Sequence[Any]) -> Array:
         return np.asarray(served_head(backbone.features(work.task.encode(rows))))
 
-    reference: Outputs = torch_outputs(*trained, work.task)
+    most = ROWS if work.task.suffixes else PARITY_CANDIDATES
     with work.context.stage("parity"):
         parts = (work.data.test, work.data.validation, work.data.train)
-        some = islice(chain.from_iterable(part.inputs for part in parts), PARITY_CANDIDATES)
+        some = islice(chain.from_iterable(part.inputs for part in parts), most)
         rows = parity_rows(list(some), work.task)
         return check_parity(reference, exported, rows, work.context.settings.max_batch_rows)

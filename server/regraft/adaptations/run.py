@@ -130,7 +130,7 @@ def _publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
     """Blobs, then the manifest, then the row, then the table: a version is complete or absent."""
     request, registry = work.request, work.context.registry
     feature = candidate.choice.feature
-    parity = candidate.parity.as_dict() if candidate.parity else {}
+    parity = candidate.parity.as_dict()
     origin = lineage(request, feature, work.data, work.context.adaptation.id)
     choice = {"feature": feature.name, "losses": candidate.choice.losses}
     whole = {**report, "choice": choice, "parity": parity, "lineage": origin}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from regraft.arrays import joined_rows
 from regraft.contract import Array, LinearHead, Task
 from regraft.domain import JSON
 from regraft.errors import RunFailedError
+from regraft.serving.sessions import CPU, session_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +49,28 @@ def torch_outputs(backbone: "nn.Module", head: "LinearHead | nn.Module", task: T
         return result
 
     return outputs
+
+
+def plain_outputs(path: Path, head: "LinearHead | nn.Module", task: Task) -> Outputs:
+    """The backbone of a source without a torch module: its graph as it is, nothing of it optimised,
+    a row at a time; then the head by torch."""
+    import onnxruntime
+    import torch
+
+    options = session_options(1)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=CPU)
+    names = [tensor.name for tensor in session.get_inputs()]
+    head_module = _module(head).eval().cpu()
+
+    def one(row: Any) -> Array:
+        batch = task.encode([row])
+        (features,) = session.run(None, {name: batch[name] for name in names})
+        with torch.no_grad():
+            found: Array = head_module(torch.from_numpy(features)).numpy()
+        return found
+
+    return lambda rows: joined_rows([one(row) for row in rows])
 
 
 def _module(head: "LinearHead | nn.Module") -> "nn.Module":
