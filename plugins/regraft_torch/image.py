@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regraft import Feature, ImageInputs, InvalidInputError, PixelOptions, SourceModel, TensorSpec
+from regraft.package_file import hash_file
 from regraft_torch.catalogue import Entry
-from regraft_torch.weights import digest_of, read_state
+from regraft_torch.weights import read_state
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,7 +89,7 @@ class ModuleImage(TorchImage):
         self.weights = weights
 
     def fingerprint(self) -> str:
-        weights = "random" if self.weights is None else digest_of(self.weights)
+        weights = "random" if self.weights is None else hash_file(self.weights)
         place = f"{self.kind.__module__}:{self.kind.__qualname__} {_code(self.kind)}"
         return hashlib.sha256(f"{place} {weights} {self.pixels!r}".encode()).hexdigest()
 
@@ -146,7 +147,7 @@ class ModuleImage(TorchImage):
 def _code(kind: type) -> str:
     """The hash of the file that defines a class, as far as there is one."""
     try:
-        return digest_of(Path(inspect.getfile(kind)))
+        return hash_file(Path(inspect.getfile(kind)))
     except (OSError, TypeError):
         return "built in"
 

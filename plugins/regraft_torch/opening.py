@@ -4,11 +4,15 @@ import importlib
 import inspect
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-
-from regraft import InvalidInputError, PixelOptions, Reference, SourceModel
+from regraft import (
+    InvalidInputError,
+    Reference,
+    SourceModel,
+    SourceOptions,
+    TrainablePixelOptions,
+)
 from regraft_torch.catalogue import Entry
 from regraft_torch.image import CatalogueImage, ModuleImage
 from regraft_torch.speaker import SpeakerEncoder
@@ -19,22 +23,8 @@ if TYPE_CHECKING:
 FORM = "torch:package.module:Class@weights.safetensors"
 
 
-class CatalogueOptions(BaseModel):
-    """`init=random` gives the untrained model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    init: Literal["random"] | None = None
-
-
-class ModuleOptions(PixelOptions):
-    """How pixels are prepared; `init=random` leaves the module as it is made."""
-
-    init: Literal["random"] | None = None
-
-
 def open_entry(reference: str, entry: Entry, parsed: Reference) -> SourceModel:
-    random = parsed.read(CatalogueOptions).init == "random"
+    random = parsed.read(SourceOptions).untrained
     entry.weights.path(entry.name)
     if entry.pixels is None:
         return SpeakerEncoder(reference, entry, random)
@@ -44,8 +34,8 @@ def open_entry(reference: str, entry: Entry, parsed: Reference) -> SourceModel:
 def open_module(reference: str, parsed: Reference) -> SourceModel:
     """A class of an installed package, made without arguments, and its weights."""
     place, _, weights = parsed.target.partition("@")
-    options = parsed.read(ModuleOptions)
-    if options.init == "random":
+    options = parsed.read(TrainablePixelOptions)
+    if options.untrained:
         return ModuleImage(reference, find_class(place), None, options)
     path = Path(weights).expanduser()
     if not weights or not path.is_file():

@@ -1,6 +1,5 @@
 """State dicts from files that cannot run code."""
 
-import hashlib
 import pickle  # noqa: TID251 - for the name of what torch raises, not to read anything
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,6 @@ from typing import Any
 from regraft import InvalidInputError
 
 UNPICKLING = pickle.UnpicklingError
-
-
-def digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_state(path: Path) -> dict[str, Any]:

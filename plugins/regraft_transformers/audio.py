@@ -184,7 +184,7 @@ class WhisperFile(Whisper):
         return WhisperLayers(whisper_encoder(variables, self.shape), last, self.window)
 
     def decoder(self) -> Any:
-        return whisper_decoder(None if self.random else read_part(self.path, "decoder/"), self.path)
+        return whisper_decoder(read_part(self.path, "decoder/"), self.random)
 
 
 class WaveformFolder(AudioEncoder):

@@ -1,10 +1,10 @@
 """Source models known by name: an installed package first, then the hub."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from regraft import SourceDescriptor
+from regraft.package_file import find_in_package
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,7 @@ class Entry:
 
     def installed(self) -> Path | None:
         """The model folder of the installed package, found without importing it."""
-        spec = find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
-            return None
-        folder = Path(spec.submodule_search_locations[0]) / self.folder
-        return folder if folder.is_dir() else None
+        return find_in_package(self.package, self.folder)
 
 
 CATALOGUE = {

@@ -19,7 +19,7 @@ UNSUPPORTED = (
 def open_folder(reference: str, folder: Path, options: Options) -> SourceModel:
     """The encoder of this folder by its model type; without one it is a CTranslate2 model. What is
     neither sound nor image is taken for text."""
-    random, window = options.init == "random", options.window is not None
+    random, window = options.untrained, options.window is not None
     kind = Checkpoint(folder, random).config.get("model_type")
     if kind is None:
         return WhisperFile(reference, folder, random, window)

@@ -5,9 +5,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from regraft import InvalidInputError, Reference
+from regraft import InvalidInputError, Reference, SourceOptions
 from regraft_transformers.catalogue import CATALOGUE
 
 PREFIX = "hf:"
@@ -15,12 +13,9 @@ HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}$")
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
-class Options(BaseModel):
-    """`init=random` leaves the model untrained; `window=30` gives Whisper 30 seconds always."""
+class Options(SourceOptions):
+    """`window=30` gives Whisper 30 seconds always."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    init: Literal["random"] | None = None
     window: Literal["30"] | None = None
 
 

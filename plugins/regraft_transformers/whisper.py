@@ -37,45 +37,36 @@ def layer_count(variables: dict[str, Any]) -> int:
 
 def whisper_encoder(variables: dict[str, Any] | None, sizes: dict[str, int]) -> Any:
     """Transformers' WhisperEncoder with these weights; without, always the same random ones."""
-    import torch
-    from transformers import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        encoder = WhisperEncoder(WhisperConfig(**sizes))
-    if variables is not None:
-        state = transformers_state(variables)
-        tensors = {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
-        encoder.load_state_dict(tensors)
-    return encoder
+    return _made("WhisperEncoder", sizes, variables and transformers_state(variables))
 
 
-def whisper_decoder(variables: dict[str, Any] | None, path: Path) -> Any:
-    """Transformers' WhisperDecoder with these weights; without, always the same random ones."""
-    import torch
-    from transformers import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperDecoder
-
-    known = variables if variables is not None else read_part(path, "decoder/")
-    tokens, size = known["embeddings/weight"].shape
+def whisper_decoder(variables: dict[str, Any], random: bool) -> Any:
+    """Transformers' WhisperDecoder with these weights, or always the same `random` ones."""
+    tokens, size = variables["embeddings/weight"].shape
     sizes = {
         "d_model": size,
         "vocab_size": tokens,
-        "decoder_layers": layer_count(known),
-        "decoder_attention_heads": int(known["num_heads"]),
-        "decoder_ffn_dim": len(known["layer_0/ffn/linear_0/bias"]),
-        "max_target_positions": len(known["position_encodings/encodings"]),
+        "decoder_layers": layer_count(variables),
+        "decoder_attention_heads": int(variables["num_heads"]),
+        "decoder_ffn_dim": len(variables["layer_0/ffn/linear_0/bias"]),
+        "max_target_positions": len(variables["position_encodings/encodings"]),
+        "pad_token_id": 0,
     }
+    return _made("WhisperDecoder", sizes, None if random else decoder_state(variables))
+
+
+def _made(kind: str, sizes: dict[str, int], state: dict[str, Any] | None) -> Any:
+    import torch
+    from transformers import WhisperConfig
+    from transformers.models.whisper import modeling_whisper
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        decoder = WhisperDecoder(WhisperConfig(**sizes, pad_token_id=0))
-    if variables is not None:
-        state = decoder_state(variables)
-        decoder.load_state_dict(
-            {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
-        )
-    return decoder
+        module = getattr(modeling_whisper, kind)(WhisperConfig(**sizes))
+    if state is not None:
+        tensors = {name: torch.from_numpy(v.astype(np.float32)) for name, v in state.items()}
+        module.load_state_dict(tensors)
+    return module
 
 
 def decoder_state(variables: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,15 @@ from regraft.contract import (
 )
 from regraft.domain import Adaptation, Event
 from regraft.errors import InvalidInputError, RegraftError, TooLargeError, UnsupportedError
+from regraft.file_rows import FileRows
 from regraft.hookspecs import hookimpl
-from regraft.reference import PixelOptions, Reference
+from regraft.package_file import PackageFile
+from regraft.reference import (
+    PixelOptions,
+    Reference,
+    SourceOptions,
+    TrainablePixelOptions,
+)
 
 __version__ = "0.1.0"
 
@@ -37,6 +44,7 @@ __all__ = [
     "Event",
     "Feature",
     "FeatureForm",
+    "FileRows",
     "Folds",
     "ImageInputs",
     "Inputs",
@@ -44,17 +52,20 @@ __all__ = [
     "LinearHead",
     "NoOptions",
     "OwnHead",
+    "PackageFile",
     "ParameterGroup",
     "PixelOptions",
     "Reference",
     "RegraftError",
     "SourceDescriptor",
     "SourceModel",
+    "SourceOptions",
     "Step",
     "Task",
     "TensorSpec",
     "TextInputs",
     "TooLargeError",
+    "TrainablePixelOptions",
     "TrainingPlan",
     "TransferStrategy",
     "UnsupportedError",

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -64,6 +64,18 @@ def located(text: str) -> str:
 Channels = tuple[float, float, float]
 
 
+class SourceOptions(BaseModel):
+    """What a reference may say of any source model: `init=random` is the untrained one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    init: Literal["random"] | None = None
+
+    @property
+    def untrained(self) -> bool:
+        return self.init == "random"
+
+
 class PixelOptions(BaseModel):
     """How an image model wants its pixels: `resize` is the shorter side before the centre of `size`
     is cut out; mean and deviation are of values from 0 to 255, one number or one a channel (the
@@ -74,7 +86,7 @@ class PixelOptions(BaseModel):
     size: Annotated[int, Field(ge=8, le=1024)] = 224
     resize: Annotated[int, Field(ge=8, le=2048)] | None = None
     mean: Channels = (123.675, 116.28, 103.53)
-    deviation: Annotated[Channels, Field()] = (58.395, 57.12, 57.375)
+    deviation: Channels = (58.395, 57.12, 57.375)
 
     @field_validator("mean", "deviation", mode="before")
     @classmethod
@@ -88,3 +100,7 @@ class PixelOptions(BaseModel):
         if min(value) <= 0:
             raise ValueError("must be greater than 0")
         return value
+
+
+class TrainablePixelOptions(SourceOptions, PixelOptions):
+    """Of an image model that may be left untrained."""

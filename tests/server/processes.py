@@ -65,6 +65,19 @@ def _high_water(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
+MOST_SECONDS = 2.0
+MOST_GROWTH = 64 * 2**20
+
+
+def check_refusals(found: dict[str, Any], expected: dict[str, tuple[str, str]]) -> None:
+    """Each was refused in time, with the status and the words that are expected of it."""
+    for name, (wanted, message) in expected.items():
+        status, told, seconds = found[name]
+        assert status == wanted, found[name]
+        assert message in told
+        assert seconds < MOST_SECONDS
+
+
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     """What the condition gives once it is true; AssertionError after `seconds`."""
     end = time.monotonic() + seconds

@@ -1,0 +1,56 @@
+"""What every task shares whose rows are files: their checks, and what a request may carry."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from regraft.contract import Array, Arrays, Task, TensorSpec
+from regraft.errors import RegraftError, TooLargeError
+
+
+class FileRows(Task):
+    """Rows are the contents of files, or what a request carries raw."""
+
+    file: ClassVar[str]
+    """The name of the request's tensor of files."""
+    raw: ClassVar[TensorSpec]
+    """What a request may carry instead."""
+
+    @classmethod
+    @abstractmethod
+    def read_file(cls, content: bytes) -> Any:
+        """The content, decoded whole; InvalidInputError or TooLargeError says what is wrong."""
+
+    @classmethod
+    @abstractmethod
+    def check_header(cls, content: bytes) -> None:
+        """The same errors as far as the header tells, cheaply: a request is refused early."""
+
+    @abstractmethod
+    def raw_rows(self, values: Array) -> list[Any]:
+        """Rows of the raw tensor; InvalidInputError or TooLargeError says what is wrong."""
+
+    @classmethod
+    def check(cls, value: Any) -> str | None:
+        try:
+            cls.read_file(value)
+        except RegraftError as error:
+            return str(error).removesuffix(".")
+        return None
+
+    def request_tensors(self) -> tuple[TensorSpec, ...]:
+        return (TensorSpec(self.file, "BYTES", ("batch",)),)
+
+    def request_alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
+        return (self.request_tensors(), (self.raw,))
+
+    def rows(self, tensors: Arrays) -> list[Any]:
+        if self.raw.name in tensors:
+            return self.raw_rows(tensors[self.raw.name])
+        files = list(tensors[self.file].reshape(-1))
+        for content in files:
+            if len(content) > self.largest_file:
+                raise TooLargeError(
+                    f"The file has {len(content):,} bytes; at most {self.largest_file:,} are taken."
+                )
+            self.check_header(content)
+        return files
