@@ -181,3 +181,9 @@ def test_an_endpoint_of_texts_takes_no_form(
     answer = http.post("/models/m/predict", files={"file": b"abc"})
     assert answer.status_code == 501
     assert "takes no files" in answer.json()["error"]
+
+
+def test_a_file_that_is_sent_bare_is_told_how_files_go(http: TestClient) -> None:
+    answer = http.post("/models/m/predict", content=b"\x89PNG")
+    assert answer.status_code == 400
+    assert "curl -F file=@FILE" in answer.json()["error"]

@@ -49,7 +49,7 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     if source.modality != task.modality:
         raise InvalidInputError(
             f"Task '{spec.task}' takes {task.modality}, but source model '{spec.source}' takes "
-            f"{source.modality}."
+            f"{source.modality}. Tasks of {source.modality}: {_tasks_of(source.modality, plugins)}."
         )
     if strategy.uses_own_head:
         own = own_head(source, task)
@@ -59,6 +59,11 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
     return Request(spec, task, strategy, source, candidates)
+
+
+def _tasks_of(modality: str, plugins: Plugins) -> str:
+    fitting = [name for name, _, task in plugins.tasks.items_once() if task.modality == modality]
+    return ", ".join(fitting) or "none"
 
 
 def own_head(source: SourceModel, task: type[Task]) -> OwnHead:

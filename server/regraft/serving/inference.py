@@ -19,6 +19,7 @@ from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 
 EXTENSIONS = ["binary_tensor_data"]
+FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
 class Inference:
@@ -86,7 +87,11 @@ class Inference:
         if is_form(request.headers):
             rows = await _read_form(predictor.task, request, body)
         else:
-            inputs = _inputs(strict_json.loads(body, self.caps.json))
+            try:
+                inputs = _inputs(strict_json.loads(body, self.caps.json))
+            except BadRequestError as error:
+                hint = FILES_GO if predictor.task.suffixes else ""
+                raise BadRequestError(f"{error}{hint}") from error
             rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
         tensors = await self._predict(request, predictor, rows)
         predictions = predictor.task.answers(tensors)
