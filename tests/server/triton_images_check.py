@@ -3,33 +3,15 @@
 import json
 import struct
 import sys
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
-import tritonclient.http as triton
+from triton_ask import Asked, files
 
 address, model, path = sys.argv[1:]
-client = triton.InferenceServerClient(address)
+asked = Asked(address, model)
 content = Path(path).read_bytes()
-
-
-def ask(name: str, array: "np.ndarray", kind: str) -> object:
-    """The labels, or the status and the message of the error."""
-    tensor = triton.InferInput(name, list(array.shape), kind)
-    tensor.set_data_from_numpy(array)
-    begin = time.perf_counter()
-    try:
-        return [label.decode() for label in client.infer(model, [tensor]).as_numpy("label")]
-    except triton.InferenceServerException as error:
-        return [error.status(), error.message(), time.perf_counter() - begin]
-
-
-def files(*contents: bytes) -> "np.ndarray":
-    items = np.empty(len(contents), object)
-    items[:] = contents
-    return items
 
 
 def grey_png(width: int, height: int) -> bytes:
@@ -51,14 +33,14 @@ def noise(*shape: int) -> "np.ndarray":
 print(
     json.dumps(
         {
-            "inputs": client.get_model_metadata(model)["inputs"],
-            "files": ask("image", files(content, content), "BYTES"),
-            "pixels": ask("pixels", noise(3, 50, 60, 3), "UINT8"),
-            "text": ask("image", files(b"hello"), "BYTES"),
-            "truncated": ask("image", files(content[: len(content) // 2]), "BYTES"),
-            "huge": ask("image", files(grey_png(8000, 6250)), "BYTES"),
-            "four_channels": ask("pixels", noise(1, 9, 9, 4), "UINT8"),
-            "floats": ask("pixels", noise(1, 9, 9, 3).astype(np.float32), "FP32"),
+            "inputs": asked.inputs(),
+            "files": asked.ask("image", files(content, content), "BYTES"),
+            "pixels": asked.ask("pixels", noise(3, 50, 60, 3), "UINT8"),
+            "text": asked.ask("image", files(b"hello"), "BYTES"),
+            "truncated": asked.ask("image", files(content[: len(content) // 2]), "BYTES"),
+            "huge": asked.ask("image", files(grey_png(8000, 6250)), "BYTES"),
+            "four_channels": asked.ask("pixels", noise(1, 9, 9, 4), "UINT8"),
+            "floats": asked.ask("pixels", noise(1, 9, 9, 3).astype(np.float32), "FP32"),
         }
     )
 )

@@ -3,39 +3,20 @@ file of the folder, and for raw samples, the labels, or the status, the message 
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import tritonclient.http as triton
+from triton_ask import Asked, files
 
 address, model, folder = sys.argv[1:]
-client = triton.InferenceServerClient(address, network_timeout=60, connection_timeout=60)
-
-
-def ask(name: str, array: "np.ndarray", kind: str) -> object:
-    tensor = triton.InferInput(name, list(array.shape), kind)
-    tensor.set_data_from_numpy(array)
-    begin = time.perf_counter()
-    try:
-        return [label.decode() for label in client.infer(model, [tensor]).as_numpy("label")]
-    except triton.InferenceServerException as error:
-        return [error.status(), error.message(), time.perf_counter() - begin]
-
-
-def files(*contents: bytes) -> "np.ndarray":
-    items = np.empty(len(contents), object)
-    items[:] = contents
-    return items
-
-
+asked = Asked(address, model)
 found = {
-    path.name: ask("audio", files(path.read_bytes()), "BYTES")
+    path.name: asked.ask("audio", files(path.read_bytes()), "BYTES")
     for path in sorted(Path(folder).iterdir())
 }
 noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3, 8000)).astype(np.float32)
-found["raw"] = ask("samples", noise, "FP32")
-found["raw of another type"] = ask("samples", noise.astype(np.int32), "INT32")
-found["raw of another shape"] = ask("samples", noise[0], "FP32")
-found["raw too loud"] = ask("samples", noise * 9, "FP32")
-print(json.dumps({"inputs": client.get_model_metadata(model)["inputs"], **found}))
+found["raw"] = asked.ask("samples", noise, "FP32")
+found["raw of another type"] = asked.ask("samples", noise.astype(np.int32), "INT32")
+found["raw of another shape"] = asked.ask("samples", noise[0], "FP32")
+found["raw too loud"] = asked.ask("samples", noise * 9, "FP32")
+print(json.dumps({"inputs": asked.inputs(), **found}))
