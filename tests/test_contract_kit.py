@@ -318,7 +318,7 @@ BROKEN_STRATEGIES: dict[str, tuple[type, dict[str, Any]]] = {
         Full,
         {"parameter_groups": lambda self, model: [ParameterGroup(list(model.parameters()), 1e-9)]},
     ),
-    "A resumed run ends with other weights": (Full, {"extra_loss": moody()}),
+    "A resumed run ends with other weights": (Full, {"loss": moody()}),
     "must return a TargetModel": (Full, {"finish": lambda self, model: model.backbone}),
 }
 

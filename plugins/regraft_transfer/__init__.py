@@ -6,8 +6,22 @@ from regraft import TransferStrategy, hookimpl
 @hookimpl
 def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.as_is import AsIs
+    from regraft_transfer.bitfit import BitFit
+    from regraft_transfer.contrastive import Contrastive
+    from regraft_transfer.distillation import Distillation
     from regraft_transfer.full import Full
+    from regraft_transfer.gradual_unfreezing import GradualUnfreezing
+    from regraft_transfer.knn import Neighbours
+    from regraft_transfer.l2_sp import StartingPoint
+    from regraft_transfer.last_k import LastLayers
+    from regraft_transfer.layer_drop import LayerDrop
     from regraft_transfer.linear_probe import LinearProbe
+    from regraft_transfer.lora import LoRA
     from regraft_transfer.lp_ft import ProbeFirst
+    from regraft_transfer.prototype import Prototype
+    from regraft_transfer.student_init import StudentInit
+    from regraft_transfer.wise_ft import WeightEnsemble
 
-    return [AsIs, LinearProbe, Full, ProbeFirst]
+    feature = [AsIs, LinearProbe, Neighbours, Prototype, Contrastive]
+    tuned = [Full, ProbeFirst, GradualUnfreezing, LastLayers, BitFit, LoRA, StartingPoint]
+    return [*feature, *tuned, WeightEnsemble, LayerDrop, StudentInit, Distillation]

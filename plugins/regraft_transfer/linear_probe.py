@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from regraft import Folds, LinearHead, TransferStrategy
-from regraft_transfer.logistic import logistic_regression, path_losses
-
-STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+from regraft_transfer.logistic import STRENGTHS, logistic_regression, path_losses, probe_loss
+from regraft_transfer.moments import moments
 
 
 class LinearProbeOptions(BaseModel):
@@ -56,16 +55,3 @@ class LinearProbe(TransferStrategy):
     def cross_validate(self, features: Any, targets: Any, folds: Folds) -> float:
         """Of the best strength, which the same folds choose."""
         return probe_loss(features, targets, folds, self.options.strengths)
-
-
-def moments(features: Any) -> tuple[Any, Any]:
-    """The mean and the inverse deviation of each dimension."""
-    mean = features.mean(0, dtype=np.float64)
-    return mean, 1 / np.maximum(features.std(0, dtype=np.float64), 1e-6)
-
-
-def probe_loss(features: Any, targets: Any, folds: Folds, strengths: Any = STRENGTHS) -> float:
-    """The least out-of-fold log loss of a linear probe with one of these strengths."""
-    mean, scale = moments(features)
-    with threadpool_limits(1):
-        return float(path_losses((features - mean) * scale, targets, strengths, folds).min())

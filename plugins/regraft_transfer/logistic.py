@@ -4,8 +4,19 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from regraft import Folds
+from regraft_transfer.moments import moments
+
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def probe_loss(features: Any, targets: Any, folds: Folds, strengths: Any = STRENGTHS) -> float:
+    """The least out-of-fold log loss of a linear probe with one of these strengths."""
+    mean, scale = moments(features)
+    with threadpool_limits(1):
+        return float(path_losses((features - mean) * scale, targets, strengths, folds).min())
 
 
 def logistic_regression(features: Any, targets: Any, strength: float) -> tuple[Any, Any]:

@@ -1,5 +1,7 @@
 """The model in training: a backbone and a head. The only module of the contract with torch."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 
@@ -7,13 +9,45 @@ class TargetModel(nn.Module):
     """A backbone that gives a feature, and a head that turns it into outputs.
 
     `forward` takes the source model's input tensors by name and returns `(features, outputs)`.
+    `example` is a small batch of made-up inputs.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, example: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.example = dict(example or {})
 
     def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
         features = self.backbone(**inputs)
         return features, self.head(features)
+
+
+def layers(backbone: nn.Module) -> list[nn.Module]:
+    """Its stack of layers from the inputs up: of the lists of modules of one class, that with the
+    most parameters. Empty if it has none."""
+    stacks = [
+        list(module)
+        for module in backbone.modules()
+        if isinstance(module, nn.ModuleList | nn.Sequential) and len({*map(type, module)}) == 1
+    ]
+    return max((stack for stack in stacks if len(stack) > 1), key=_parameters, default=[])
+
+
+def _parameters(stack: list[nn.Module]) -> int:
+    return sum(p.numel() for layer in stack for p in layer.parameters())
+
+
+def levels(backbone: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters that learn, from the inputs up: those below the layers, those of each layer;
+    those above them count to the last."""
+    owner = {p: n for n, layer in enumerate(layers(backbone), 1) for p in layer.parameters()}
+    found: list[list[nn.Parameter]] = [[] for _ in range(max(owner.values(), default=0) + 1)]
+    now = 0
+    for parameter in backbone.parameters():
+        now = owner.get(parameter, len(found) - 1 if now else 0)
+        if parameter.requires_grad:
+            found[now].append(parameter)
+    return [level for level in found if level]

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from regraft import Inputs, SourceModel, TensorSpec, hookimpl
+from regraft import SourceModel, hookimpl
 from regraft.errors import UnsupportedError
 from regraft.plugins import Plugins
 from regraft.training.build import Recipe, freeze_unreached
+from regraft.training.checkpoints import save_weights
 
 
 @pytest.fixture
@@ -58,6 +60,22 @@ def test_source_without_a_module_cannot_be_trained(recipe: Recipe, tiny_bert: Pa
         replace(recipe, source="graph-only").open(plugins).model()
 
 
+def test_a_recipe_after_another_begins_with_its_weights(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    first = replace(recipe, seed=9)
+    save_weights(tmp_path / "first.safetensors", first.open(plugins).model())
+    student = replace(recipe, strategy="distillation", options={}, before=first)
+    opened = replace(student, weights=str(tmp_path / "first.safetensors")).open(plugins)
+    model: Any = opened.model()
+    assert torch.equal(model.head.weight, first.open(plugins).model().head.weight)
+    assert sum(p.numel() for p in model.backbone.encoder.encoder.layer[1].parameters()) == 0
+    batch = model.example
+    assert torch.equal(
+        opened.strategy.teacher(**batch)[1], first.open(plugins).model().eval()(**batch)[1]
+    )
+
+
 def test_what_the_feature_does_not_depend_on_is_left_alone() -> None:
     class Partly(torch.nn.Module):
         def __init__(self) -> None:
@@ -69,7 +87,7 @@ def test_what_the_feature_does_not_depend_on_is_left_alone() -> None:
             return found
 
     module = Partly().train()
-    freeze_unreached(module, Inputs((TensorSpec("values", "FP32", ("batch", "size")),)))
+    freeze_unreached(module, {"values": torch.ones(2, 64)})
     assert [name for name, p in module.named_parameters() if p.requires_grad] == [
         "used.weight",
         "used.bias",

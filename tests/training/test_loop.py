@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from regraft.contract import Step, TrainingPlan
+from regraft.contract import ParameterGroup, Step, TrainingPlan
 from regraft.model import TargetModel
 from regraft.testing.toy import ToyTask, toy_model, toy_part, toy_task
 from regraft.training.checkpoints import Checkpoints
@@ -19,7 +19,15 @@ from regraft.training.loop import Loop, Outcome, Part, Surroundings
 from regraft_transfer.full import Full, FullOptions
 
 TRAIN, VALIDATION = toy_part(72, seed=1), toy_part(24, seed=2)
-OPTIONS = FullOptions(epochs=4, batch_size=8, learning_rate=3e-3, head_rate=1, patience=9)
+OPTIONS = FullOptions(
+    epochs=4,
+    batch_size=8,
+    least_steps=0,
+    learning_rate=3e-3,
+    head_rate=1,
+    layer_decay=1,
+    patience=9,
+)
 
 
 class Recording(ToyTask):
@@ -109,6 +117,71 @@ def test_best_weights_give_the_metrics_that_were_reported(tmp_path: Path) -> Non
     assert again.validation == pytest.approx(outcome.validation)
 
 
+def test_few_rows_are_passed_over_until_there_were_the_least_steps(tmp_path: Path) -> None:
+    steps: list[Any] = []
+    train(
+        tmp_path,
+        OPTIONS.model_copy(update={"epochs": 2, "least_steps": 40}),
+        report=lambda kind, data: steps.append(data) if kind == "step" else None,
+    )
+    assert [step["steps"] for step in steps] == [27] * 54  # three passes of nine an epoch
+
+
+def test_time_that_is_up_ends_with_the_best_so_far(tmp_path: Path) -> None:
+    steps: list[int] = []
+    outcome, _ = train(
+        tmp_path,
+        report=lambda kind, data: steps.append(kind == "step"),
+        expired=lambda: sum(steps) == 12,
+    )
+    assert (outcome.state, outcome.epochs, sum(steps)) == ("expired", 2, 12)
+    assert outcome.validation["accuracy"] > 0.4
+    assert Checkpoints(tmp_path, "read").best() is not None
+
+
+class Resting(Full):
+    """The head alone learns in the first half."""
+
+    def parameter_groups(self, model: TargetModel) -> list[ParameterGroup]:
+        *lower, head = super().parameter_groups(model)
+        return [*(replace(group, start=0.5) for group in lower), head]
+
+
+def test_groups_rest_until_their_share_of_training_is_done(tmp_path: Path) -> None:
+    made = loop(tmp_path, OPTIONS, Resting)
+    before = toy_model(0).backbone.embeddings.weight
+    moved: list[bool] = []
+    made.around = Surroundings(
+        report=lambda kind, _: (
+            moved.append(not torch.equal(before, made.model.backbone.embeddings.weight))
+            if kind == "step"
+            else None
+        )
+    )
+    made.run(TRAIN, VALIDATION)
+    assert moved == [False] * 18 + [True] * 18
+
+
+class Seeing(Full):
+    """Notes what its loss sees of rows without labels."""
+
+    unlabelled = "used"
+    seen: ClassVar[list[Any]] = []
+
+    def loss(self, step: Step) -> torch.Tensor:
+        self.seen.append(step)
+        return step.task_loss
+
+
+def test_rows_without_labels_go_through_beside_the_others(tmp_path: Path) -> None:
+    Seeing.seen.clear()
+    made = loop(tmp_path, OPTIONS.model_copy(update={"epochs": 1}), Seeing)
+    made.run(Part(TRAIN.rows, TRAIN.targets, VALIDATION.rows), VALIDATION)
+    assert [len(step.targets) for step in Seeing.seen] == [8] * 9
+    assert {tuple(step.unlabelled.logits.shape) for step in Seeing.seen} == {(8, 3)}
+    assert {tuple(step.features.shape) for step in Seeing.seen} == {(8, 16)}
+
+
 def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     (_, one), (_, two) = (train(tmp_path / name) for name in ("one", "two"))
     assert_same_weights(one, two)
@@ -132,7 +205,7 @@ def test_it_stops_between_steps_when_cancelled(tmp_path: Path) -> None:
 
 
 class NotANumber(Full):
-    def extra_loss(self, step: Step) -> torch.Tensor:
+    def loss(self, step: Step) -> torch.Tensor:
         return step.logits.sum() * float("nan")
 
 

@@ -1,7 +1,7 @@
 """A candidate: graphs to publish, and the outputs of the test part as they will be served."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.work import Work, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.data.folds import make_folds
-from regraft.domain import Blob
+from regraft.domain import Blob, Examples
 from regraft.export.graph import export_backbone, export_head
 from regraft.export.head import linear_head_graph
 from regraft.export.parity import (
@@ -25,10 +25,11 @@ from regraft.export.parity import (
 )
 from regraft.features import compute_features
 from regraft.serving.predictor import open_head
-from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from regraft.model import TargetModel
 
 PARITY_CANDIDATES = 256
 """Rows among which those for the parity gate are chosen; of files so many as it takes."""
@@ -55,9 +56,10 @@ def adapt_frozen(work: Work) -> Candidate:
         train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
     with work.context.stage("train"):
         folds = make_folds(data.train, request.spec.seed)
-        head = request.strategy.fit(train, work.task.targets(data.train.labels), folds)
+        fitted = request.strategy.fit(train, work.task.targets(data.train.labels), folds)
     with work.context.stage("export"):
-        blob = blobs.put(linear_head_graph(head))
+        head = _served(work, fitted)
+        blob = blobs.put(_head_graph(head, feature))
     outputs = open_head(blobs.path(blob.sha256))(test)
     parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
     return Candidate(choice, exported, blob, outputs, parity)
@@ -96,49 +98,45 @@ def adapt_trained(work: Work) -> Candidate:
     context, blobs = work.context, work.context.registry.blobs
     choice = choose_feature(work)
     feature = choice.feature
-    start = _probed(work, feature) if work.request.strategy.warm_start else None
-    with context.stage("train"):
-        model = train(work, replace(_recipe(work, feature), head=start))
+    model = train(work, work.request.strategy, feature)
     with context.stage("export"):
         exported = blobs.put(export_backbone(model.backbone, work.task.inputs, feature))
-        head = work.task.serving_head(model.head)
+    head = _trained_head(work, model, exported)
+    with context.stage("export"):
         head_blob = blobs.put(_head_graph(head, feature))
-    backbone = work.open(exported)
     with context.stage("features"):
-        (test,) = compute_features(backbone, work.task, work.data.test.inputs, threads=work.threads)
+        test = _features(work, exported, work.data.test)
         outputs = open_head(blobs.path(head_blob.sha256))(test)
     reference = torch_outputs(model.backbone, head, work.task)
     parity = _parity(work, (exported, head_blob), reference)
     return Candidate(choice, exported, head_blob, outputs, parity)
 
 
-def _probed(work: Work, feature: Feature) -> LinearHead:
-    """The head that the strategy fits on frozen features, to start from."""
-    train = work.data.train
-    work.exported(feature)
+def _trained_head(work: Work, model: "TargetModel", backbone: Blob) -> "LinearHead | nn.Module":
+    """The head that was trained, or one that is fitted on what the trained backbone says."""
+    strategy, train = work.request.strategy, work.data.train
+    if not strategy.refits_head:
+        return work.task.serving_head(model.head)
     with work.context.stage("features"):
-        features = frozen_features(work, feature, train)
-    with work.context.stage("probe"):
+        features = _features(work, backbone, train)
+    with work.context.stage("train"):
         folds = make_folds(train, work.request.spec.seed)
-        return work.request.strategy.fit(features, work.task.targets(train.labels), folds)
+        return _served(work, strategy.fit(features, work.task.targets(train.labels), folds))
+
+
+def _features(work: Work, backbone: Blob, part: Examples) -> Array:
+    rows, threads = part.inputs, work.threads
+    (found,) = compute_features(work.open(backbone), work.task, rows, threads=threads)
+    return found
+
+
+def _served(work: Work, head: "LinearHead | nn.Module") -> "LinearHead | nn.Module":
+    """A fitted head as it is served."""
+    return head if isinstance(head, LinearHead) else work.task.serving_head(head)
 
 
 def _head_graph(head: "LinearHead | nn.Module", feature: Feature) -> bytes:
     return linear_head_graph(head) if isinstance(head, LinearHead) else export_head(head, feature)
-
-
-def _recipe(work: Work, feature: Feature) -> Recipe:
-    request = work.request
-    return Recipe(
-        source=request.spec.source,
-        task=request.spec.task,
-        strategy=request.spec.strategy,
-        feature=feature.name,
-        inputs=work.task.inputs,
-        labels=work.task.labels,
-        options=request.strategy.options.model_dump(mode="json"),
-        seed=request.spec.seed,
-    )
 
 
 def _parity(work: Work, graphs: tuple[Blob, Blob], reference: Outputs) -> Parity:

@@ -1,10 +1,17 @@
 """The part of an adaptation that needs Ray."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regraft.adaptations.request import earlier
+from regraft.adaptations.work import frozen_features
+from regraft.contract import Feature, LinearHead, TransferStrategy
+from regraft.data.folds import make_folds
+from regraft.errors import UnsupportedError
 from regraft.training.build import Recipe
-from regraft.training.checkpoints import Checkpoints
+from regraft.training.checkpoints import Checkpoints, save_weights
 from regraft.training.cluster import connected
 from regraft.training.trainer import TrainingRequest, Watcher, train_on_ray
 
@@ -13,22 +20,77 @@ if TYPE_CHECKING:
     from regraft.model import TargetModel
 
 
-def train(work: "Work", recipe: Recipe) -> "TargetModel":
-    """Train on the cluster; the model of the best epoch, in this process."""
-    context, spec = work.context, work.request.spec
-    directory = context.registry.home.run(context.adaptation.id)
+def train(work: "Work", strategy: TransferStrategy, feature: Feature) -> "TargetModel":
+    """Train on the cluster, what the strategy begins with first; the model of the best epoch, in
+    this process."""
+    directory = work.context.registry.home.run(work.context.adaptation.id)
+    try:
+        with connected(work.context.settings):
+            _, model = _trained(work, strategy, feature, directory)
+        return model
+    finally:
+        # The weights are in the model, or of no use to anybody.
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _trained(
+    work: "Work", strategy: TransferStrategy, feature: Feature, directory: Path
+) -> "tuple[Recipe, TargetModel]":
+    """The recipe and the finished model."""
+    context = work.context
+    recipe = _after(work, strategy, feature, directory)
     parts = {
         name: (part.inputs, work.task.targets(part.labels))
         for name, part in (("train", work.data.train), ("validation", work.data.validation))
     }
-    request = TrainingRequest(recipe, parts, directory, spec.workers, context.settings.use_gpu)
-    try:
-        with connected(context.settings):
-            train_on_ray(request, Watcher(context.report, context.cancelled))
+    folder = directory / strategy.name
+    workers = work.request.spec.workers
+    request = TrainingRequest(recipe, parts, folder, workers, context.settings.use_gpu)
+    with context.stage("train"):
+        train_on_ray(request, Watcher(context.report, context.cancelled))
         ingredients = recipe.open(context.plugins)
         model = ingredients.model()
-        Checkpoints(directory, "read").load_best(model)
-        return ingredients.strategy.finish(model)
-    finally:
-        # The weights are in the model, or of no use to anybody.
-        shutil.rmtree(directory, ignore_errors=True)
+        Checkpoints(folder, "read").load_best(model)
+        return recipe, ingredients.strategy.finish(model)
+
+
+def _after(work: "Work", strategy: TransferStrategy, feature: Feature, directory: Path) -> Recipe:
+    """The recipe, with the result of the strategy that this one begins with."""
+    recipe = _recipe(work, strategy, feature)
+    before = earlier(strategy, work.context.plugins)
+    if before is None:
+        return recipe
+    if before.freezes_backbone:
+        return replace(recipe, head=_fitted(work, before, feature))
+    first, model = _trained(work, before, feature, directory)
+    weights = directory / f"{before.name}.safetensors"
+    save_weights(weights, model)
+    return replace(recipe, before=first, weights=str(weights))
+
+
+def _fitted(work: "Work", strategy: TransferStrategy, feature: Feature) -> LinearHead:
+    """The head that the strategy fits on frozen features, to start from."""
+    train = work.data.train
+    work.exported(feature)
+    with work.context.stage("features"):
+        features = frozen_features(work, feature, train)
+    with work.context.stage("probe"):
+        folds = make_folds(train, work.request.spec.seed)
+        head = strategy.fit(features, work.task.targets(train.labels), folds)
+    if not isinstance(head, LinearHead):
+        raise UnsupportedError(f"Training cannot begin with the head of '{strategy.name}'.")
+    return head
+
+
+def _recipe(work: "Work", strategy: TransferStrategy, feature: Feature) -> Recipe:
+    spec = work.request.spec
+    return Recipe(
+        source=spec.source,
+        task=spec.task,
+        strategy=strategy.name,
+        feature=feature.name,
+        inputs=work.task.inputs,
+        labels=work.task.labels,
+        options=strategy.options.model_dump(mode="json"),
+        seed=spec.seed,
+    )

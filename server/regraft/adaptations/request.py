@@ -15,7 +15,8 @@ from regraft.plugins import Plugins
 class Request:
     """A checked request: its names looked up, its options read, its source model opened.
 
-    `candidates` are the features that the backbone may end at: one if the user names it.
+    `candidates` are the features that the backbone may end at: one if the user names it. `before`
+    is the strategy whose result this one begins with.
     """
 
     spec: AdaptationSpec
@@ -24,6 +25,7 @@ class Request:
     source: SourceModel
     candidates: tuple[Feature, ...]
     own: OwnHead | None = None
+    before: TransferStrategy | None = None
 
 
 def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
@@ -38,13 +40,7 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     """Look up every name and read every option; opens the source model but loads no weights."""
     task = plugins.task(spec.task)
     kind = plugins.strategy(spec.strategy)
-    try:
-        strategy = kind(kind.Options.model_validate(dict(spec.options)), spec.seed)
-    except ValidationError as error:
-        known = ", ".join(kind.Options.model_fields) or "none"
-        raise InvalidInputError(
-            f"Strategy '{spec.strategy}': {explain(error)} Its options: {known}."
-        ) from error
+    strategy = with_options(kind, dict(spec.options), spec.seed)
     source = plugins.open_source(spec.source)
     if source.modality != task.modality:
         raise InvalidInputError(
@@ -55,10 +51,33 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
         own = own_head(source, task)
         return Request(spec, task, strategy, source, (own.feature,), own)
     check_fits(strategy, source, task)
+    before = earlier(strategy, plugins)
+    if before is not None:
+        check_fits(before, source, task)
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
-    return Request(spec, task, strategy, source, candidates)
+    return Request(spec, task, strategy, source, candidates, before=before)
+
+
+def with_options(
+    kind: type[TransferStrategy], options: dict[str, Any], seed: int
+) -> TransferStrategy:
+    """A strategy with its options read; InvalidInputError names what is wrong with one."""
+    try:
+        return kind(kind.Options.model_validate(options), seed)
+    except ValidationError as error:
+        known = ", ".join(kind.Options.model_fields) or "none"
+        raise InvalidInputError(
+            f"Strategy '{kind.name}': {explain(error)} Its options: {known}."
+        ) from error
+
+
+def earlier(strategy: TransferStrategy, plugins: Plugins) -> TransferStrategy | None:
+    """The strategy whose result this one begins with, as it is by default."""
+    if strategy.after is None:
+        return None
+    return with_options(plugins.strategy(strategy.after), {}, strategy.seed)
 
 
 def _tasks_of(modality: str, plugins: Plugins) -> str:
@@ -85,7 +104,8 @@ def check_fits(strategy: TransferStrategy, source: SourceModel, task: type[Task]
             "a graph without a torch module: only strategies that freeze the backbone apply, such "
             "as linear-probe."
         )
-    if (strategy.freezes_backbone or strategy.warm_start) and task.form != "pooled":
+    fits_head = strategy.freezes_backbone or strategy.refits_head
+    if fits_head and task.form != "pooled":
         raise UnsupportedError(
             f"Strategy '{strategy.name}' fits one vector a row, but task '{task.name}' needs a "
             f"feature of the form '{task.form}': take a strategy that trains a head, such as full."

@@ -13,6 +13,7 @@ from regraft.errors import UnsupportedError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from regraft.model import TargetModel
 
@@ -22,15 +23,30 @@ Folds = Sequence[tuple[Array, Array]]
 group are on one side, and every held-out class is trained on. Empty where rows are too few."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One training step, as `extra_loss` sees it."""
+Unlabelled = Literal["unused", "used", "needed"]
 
-    model: "TargetModel"
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one forward pass: the model's inputs by name, features and logits, row by row."""
+
     batch: Mapping[str, "torch.Tensor"]
     features: "torch.Tensor"
     logits: "torch.Tensor"
-    unlabelled: Mapping[str, "torch.Tensor"] | None = None
+
+
+@dataclass(frozen=True)
+class Step(Rows):
+    """One training step, as `loss` sees it: the labelled rows, their targets, the task's loss.
+
+    `progress` is the share of training that is done; `unlabelled` went through the same pass.
+    """
+
+    model: "TargetModel"
+    targets: "torch.Tensor"
+    task_loss: "torch.Tensor"
+    progress: float
+    unlabelled: Rows | None = None
 
 
 class NoOptions(BaseModel):
@@ -41,18 +57,24 @@ class NoOptions(BaseModel):
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that share a learning rate, as a multiple of the strategy's own."""
+    """Parameters that share a learning rate, as a multiple of the strategy's own. They rest until
+    the share `start` of training is done."""
 
     parameters: "list[torch.nn.Parameter]"
     rate: float = 1.0
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What the training loop needs from a strategy's options; rates per step of AdamW."""
+    """What the training loop needs from a strategy's options; rates per step of AdamW.
+
+    An epoch passes over few rows more than once, so that all epochs have `least_steps` together.
+    """
 
     epochs: int = 4
     batch_size: int = 32
+    least_steps: int = 0
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
     warmup: float = 0.1
@@ -64,7 +86,8 @@ class TransferStrategy:
     """How knowledge goes from the source model to the target. One instance a job.
 
     A strategy that freezes the backbone implements `fit`; any other is trained by the host's loop
-    and changes it through the remaining methods, each of which has a default.
+    and changes it through the remaining methods, each of which has a default. `prepare` is called
+    again where training resumes, with the same weights.
     """
 
     name: ClassVar[str]
@@ -74,8 +97,12 @@ class TransferStrategy:
     freezes_backbone: ClassVar[bool] = False
     uses_own_head: ClassVar[bool] = False
     """Whether nothing is learnt: the source model answers with the head that it came with."""
-    warm_start: ClassVar[bool] = False
-    """Whether training starts from the head that `fit` gives for the frozen features."""
+    after: ClassVar[str | None] = None
+    """The strategy whose result `prepare` gets as its model, such as linear-probe."""
+    refits_head: ClassVar[bool] = False
+    """Whether the head is `fit` to the features of the trained backbone in the end."""
+    unlabelled: ClassVar[Unlabelled] = "unused"
+    """Whether training sees rows of the target without labels."""
     Options: ClassVar[type[BaseModel]] = NoOptions
 
     def __init__(self, options: Any, seed: int) -> None:
@@ -86,9 +113,9 @@ class TransferStrategy:
         """The name of the feature to use; None is the source model's default."""
         return None
 
-    def fit(self, features: Array, targets: Array, folds: Folds) -> LinearHead:
-        """The head for frozen features [N, D] and class indices [N]; `folds` are there to choose
-        what there is to choose."""
+    def fit(self, features: Array, targets: Array, folds: Folds) -> "LinearHead | nn.Module":
+        """The head for frozen features [N, D] and class indices [N]: logits [N, C] are its output.
+        `folds` are there to choose what there is to choose."""
         raise UnsupportedError(
             f"Strategy '{self.name}' has no closed form: it trains the backbone."
         )
@@ -96,7 +123,8 @@ class TransferStrategy:
     def cross_validate(self, features: Array, targets: Array, folds: Folds) -> float:
         """The mean out-of-fold log loss in nats; the candidate feature with the least is used.
 
-        Without an answer of its own a strategy that trains the backbone takes the first candidate.
+        Without an answer of its own a strategy that trains the backbone takes the first candidate;
+        one whose head is a module must answer.
         """
         if not self.freezes_backbone:
             return 0.0
@@ -118,9 +146,9 @@ class TransferStrategy:
     def start_epoch(self, epoch: int, model: "TargetModel") -> None:
         """Called before each epoch, which counts from 0, once the model is in training mode."""
 
-    def extra_loss(self, step: Step) -> "torch.Tensor | None":
-        """A term to add to the task's loss."""
-        return None
+    def loss(self, step: Step) -> "torch.Tensor":
+        """What is minimised: the task's loss, more, or another."""
+        return step.task_loss
 
     def finish(self, model: "TargetModel") -> "TargetModel":
         """The model to export, from the trained one."""
@@ -134,6 +162,10 @@ def _held_out_loss(
     known, held_out = fold
     classes, renumbered = np.unique(targets[known], return_inverse=True)
     head = strategy.fit(features[known], renumbered, ())
+    if not isinstance(head, LinearHead):
+        raise UnsupportedError(
+            f"'{strategy.name}' must say itself how it cross-validates its head."
+        )
     logits = features[held_out] @ head.weight.T + head.bias
     top = logits.max(1)
     total = top + np.log(np.exp(logits - top[:, None]).sum(1))

@@ -107,7 +107,8 @@ def toy_task() -> ToyTask:
 def toy_model(seed: int) -> TargetModel:
     """An untrained encoder and head, the same for the same seed."""
     torch.manual_seed(seed)
-    return TargetModel(ToyEncoder(), toy_task().head(FEATURE))
+    example = {name: torch.from_numpy(array) for name, array in INPUTS.example(2, 8).items()}
+    return TargetModel(ToyEncoder(), toy_task().head(FEATURE), example)
 
 
 def toy_part(rows: int, seed: int) -> Part:

@@ -8,7 +8,7 @@ from regraft.errors import UnsupportedError
 from regraft.plugins import Plugins
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from regraft.model import TargetModel
 
@@ -26,7 +26,10 @@ class Recipe:
     options: dict[str, Any]
     seed: int
     head: LinearHead | None = None
-    """What the new head starts as, where the strategy wants a warm start."""
+    """What the new head starts as, where the strategy comes after one that fits a head."""
+    before: "Recipe | None" = None
+    weights: str = ""
+    """The recipe of the model that the strategy comes after, and the file of its weights."""
 
     def open(self, plugins: Plugins) -> "Ingredients":
         source = plugins.open_source(self.source)
@@ -34,7 +37,8 @@ class Recipe:
         kind = plugins.strategy(self.strategy)
         strategy = kind(kind.Options.model_validate(self.options), self.seed)
         feature = source.feature(task.form, self.feature)
-        return Ingredients(source, task, strategy, feature, self.head)
+        before = None if self.before is None else self.before.open(plugins)
+        return Ingredients(source, task, strategy, feature, self.head, before, self.weights)
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,28 @@ class Ingredients:
     strategy: TransferStrategy
     feature: Feature
     start: LinearHead | None = None
+    before: "Ingredients | None" = None
+    weights: str = ""
 
     def model(self) -> "TargetModel":
         """The model as the strategy wants to train it; the head starts from the seed."""
         import torch
 
+        torch.manual_seed(self.strategy.seed)
+        return self.strategy.prepare(self._earlier() if self.before else self._fresh())
+
+    def _earlier(self) -> "TargetModel":
+        """The finished model of the strategy before this one."""
+        from safetensors.torch import load_file
+
+        assert self.before is not None
+        made = self.before.strategy.finish(self.before.model())
+        made.load_state_dict(load_file(self.weights))
+        return made
+
+    def _fresh(self) -> "TargetModel":
         from regraft.model import TargetModel
 
-        torch.manual_seed(self.strategy.seed)
         backbone = self.source.module(self.feature)
         if backbone is None:
             raise UnsupportedError(
@@ -61,8 +79,9 @@ class Ingredients:
                 f"'{self.source.name}' is a graph without a torch module: only strategies that "
                 "freeze the backbone apply, such as linear-probe."
             )
-        freeze_unreached(backbone, self.source.inputs)
-        return self.strategy.prepare(TargetModel(backbone, self._head()))
+        example = _tensors(self.task.inputs)
+        freeze_unreached(backbone, example)
+        return TargetModel(backbone, self._head(), example)
 
     def _head(self) -> "nn.Module":
         """The task's own, filled with what it is to start as."""
@@ -80,15 +99,21 @@ class Ingredients:
         return head
 
 
-def freeze_unreached(backbone: "nn.Module", inputs: Inputs) -> None:
+def _tensors(inputs: Inputs) -> "dict[str, Tensor]":
+    """A small batch of made-up inputs."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in inputs.example(2, 8).items()}
+
+
+def freeze_unreached(backbone: "nn.Module", example: "dict[str, Tensor]") -> None:
     """Parameters that the feature does not depend on, such as those of a pooling that is not used,
     are left alone: workers that wait for their gradients would fail."""
     import torch
 
     before = backbone.training
     with torch.random.fork_rng(devices=[]):
-        batch = inputs.example(2, 8)
-        found = backbone.eval()(**{name: torch.from_numpy(a) for name, a in batch.items()})
+        found = backbone.eval()(**example)
         if found.requires_grad:
             found.square().sum().backward()
     for parameter in backbone.parameters():

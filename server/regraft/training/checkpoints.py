@@ -77,6 +77,12 @@ class Checkpoints:
                 folder.rmdir()
 
 
+def save_weights(path: Path, model: nn.Module) -> None:
+    """The weights of a model as one file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, _weights(model))
+
+
 def _write(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     partial = path.with_suffix(".part")
     save_file(tensors, partial)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from regraft.arrays import joined_rows
-from regraft.contract import Array, Step, Task, TrainingPlan, TransferStrategy
+from regraft.contract import Array, Rows, Step, Task, TrainingPlan, TransferStrategy
 from regraft.domain import JSON
 from regraft.model import TargetModel
 from regraft.training.checkpoints import Checkpoint, Checkpoints
@@ -18,10 +18,11 @@ from regraft.training.checkpoints import Checkpoint, Checkpoints
 
 @dataclass(frozen=True)
 class Part:
-    """Rows and their targets, which a rank takes its share of."""
+    """Rows and their targets, which a rank takes its share of, and rows without any."""
 
     rows: Sequence[Any]
     targets: Array
+    unlabelled: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Surroundings:
     any_rank: Callable[[bool], bool] = lambda flag: flag
     report: Callable[[str, JSON], None] = lambda kind, data: None
     cancelled: Callable[[], bool] = lambda: False
+    expired: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: `state` is finished, cancelled or diverged."""
+    """How training ended: `state` is finished, expired, cancelled or diverged. The best epoch of
+    the first two is kept."""
 
     state: str
     epochs: int
@@ -75,12 +78,17 @@ class Loop:
         epoch = first - 1
         for epoch in range(first, self.plan.epochs):
             state = self._epoch(wrapped, train, epoch)
-            if state != "finished":
-                return Outcome(state, epoch, self.best.metrics if self.best else {})
+            if state in ("cancelled", "diverged"):
+                return self._outcome(state, epoch)
             self._validate(validation, epoch)
+            if state == "expired":
+                return self._outcome(state, epoch + 1)
             if self.best is not None and epoch - self.best.epoch >= self.plan.patience:
                 break
-        return Outcome("finished", epoch + 1, self.best.metrics if self.best else {})
+        return self._outcome("finished", epoch + 1)
+
+    def _outcome(self, state: str, epochs: int) -> Outcome:
+        return Outcome(state, epochs, self.best.metrics if self.best else {})
 
     def _resume(self) -> int:
         """Load the last checkpoint if there is one; the epoch to go on with."""
@@ -95,27 +103,36 @@ class Loop:
         self.model.train()
         self.strategy.start_epoch(epoch, self.model)
         steps = self._steps(train)
-        for number, indices in enumerate(self._batches(train, epoch)):
+        for number, (indices, others) in enumerate(self._batches(train, epoch)):
             if self.around.any_rank(self.around.cancelled()):
                 return "cancelled"
-            self._set_rates(epoch * steps + number, steps * self.plan.epochs)
-            loss, norm = self._step(wrapped, train, indices)
+            if self.around.any_rank(self.around.expired()):
+                return "expired"
+            progress = (epoch * steps + number) / (steps * self.plan.epochs)
+            self._set_rates(progress, steps * self.plan.epochs)
+            loss, norm = self._step(wrapped, train, (indices, others), progress)
             if not math.isfinite(norm):
                 return "diverged"
             done = {"epoch": epoch + 1, "epochs": self.plan.epochs, "step": number + 1}
             self.around.report("step", {**done, "steps": steps, "loss": loss})
         return "finished"
 
-    def _step(self, wrapped: nn.Module, train: Part, indices: Array) -> tuple[float, float]:
-        """One update; the loss and the norm of the gradient, which all ranks share."""
-        batch = self._to_device(self._augmented([train.rows[i] for i in indices]))
+    def _step(
+        self, wrapped: nn.Module, train: Part, chosen: tuple[Array, Array], progress: float
+    ) -> tuple[float, float]:
+        """One update; the task's loss and the norm of the gradient, which all ranks share. Rows
+        without labels go through in the same pass."""
+        indices, others = chosen
+        rows = [train.rows[i] for i in indices] + [train.unlabelled[i] for i in others]
+        batch = self._to_device(self._augmented(rows))
         targets = torch.from_numpy(train.targets[indices]).to(self.around.device)
-        features, logits = wrapped(**batch)
-        loss = self.task.loss(logits, targets)
-        extra = self.strategy.extra_loss(Step(self.model, batch, features, logits))
-        total = loss if extra is None else loss + extra
+        known, unknown = _halves(Rows(batch, *wrapped(**batch)), len(indices))
+        loss = self.task.loss(known.logits, targets)
+        step = Step(
+            known.batch, known.features, known.logits, self.model, targets, loss, progress, unknown
+        )
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        self.strategy.loss(step).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.max_gradient_norm)
         self.optimizer.step()
         return loss.item(), float(norm)
@@ -171,28 +188,62 @@ class Loop:
         }
 
     def _steps(self, train: Part) -> int:
-        return max(1, math.ceil(len(train.rows) / self.plan.batch_size))
+        """Steps of an epoch: so many passes over the rows as make the plan's least steps."""
+        steps = max(1, math.ceil(len(train.rows) / self.plan.batch_size))
+        return steps * max(1, math.ceil(self.plan.least_steps / (self.plan.epochs * steps)))
 
-    def _batches(self, train: Part, epoch: int) -> Iterator[Array]:
-        """This rank's share of each batch of the shuffled rows; every rank takes as many steps."""
-        order = np.random.default_rng([self.strategy.seed, epoch]).permutation(len(train.rows))
-        for batch in np.array_split(order, self._steps(train)):
-            padded = np.resize(batch, max(len(batch), self.around.world))
-            yield padded[self.around.rank :: self.around.world]
+    def _batches(self, train: Part, epoch: int) -> Iterator[tuple[Array, Array]]:
+        """This rank's share of each batch of the shuffled rows, and of as many without labels;
+        every rank takes as many steps."""
+        rng, steps = np.random.default_rng([self.strategy.seed, epoch]), self._steps(train)
+        passes = max(1, steps // max(1, math.ceil(len(train.rows) / self.plan.batch_size)))
+        orders = [rng.permutation(len(train.rows)) for _ in range(passes)]
+        batches = [b for order in orders for b in np.array_split(order, steps // passes)]
+        others = np.resize(rng.permutation(len(train.unlabelled)), self._unlabelled(train, batches))
+        for batch, more in zip(batches, np.array_split(others, steps), strict=True):
+            yield self._share(batch), self._share(more)
 
-    def _set_rates(self, step: int, total: int) -> None:
-        """Linear warm-up, then linear decay to zero."""
+    def _unlabelled(self, train: Part, batches: list[Array]) -> int:
+        """How many rows without labels an epoch sees: none, or as many as have labels."""
+        used = self.strategy.unlabelled != "unused" and len(train.unlabelled) > 0
+        return sum(map(len, batches)) if used else 0
+
+    def _share(self, batch: Array) -> Array:
+        if not len(batch):
+            return batch.astype(np.int64)
+        padded = np.resize(batch, max(len(batch), self.around.world))
+        return padded[self.around.rank :: self.around.world]
+
+    def _set_rates(self, progress: float, total: int) -> None:
+        """Linear warm-up, then linear decay to zero; nothing for groups that rest still."""
         warm = max(1, int(total * self.plan.warmup))
+        step = round(progress * total)
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor
+            group["lr"] = rate * factor if progress >= group["start"] else 0.0
+
+
+def _halves(whole: Rows, labelled: int) -> tuple[Rows, Rows | None]:
+    """The rows with labels and those without, if there are any."""
+    if len(whole.logits) == labelled:
+        return whole, None
+    return _slice(whole, slice(labelled)), _slice(whole, slice(labelled, None))
+
+
+def _slice(rows: Rows, part: slice) -> Rows:
+    batch = {name: tensor[part] for name, tensor in rows.batch.items()}
+    return Rows(batch, rows.features[part], rows.logits[part])
 
 
 def _optimizer(
     model: TargetModel, strategy: TransferStrategy, plan: TrainingPlan
 ) -> torch.optim.Optimizer:
     groups = [
-        {"params": group.parameters, "lr": plan.learning_rate * group.rate}
+        {
+            "params": group.parameters,
+            "lr": plan.learning_rate * group.rate,
+            "start": group.start,
+        }
         for group in strategy.parameter_groups(model)
         if group.parameters
     ]

@@ -1,0 +1,59 @@
+"""Fewer layers: one that is skipped gives what it is given."""
+
+from typing import TYPE_CHECKING, Any
+
+from regraft import UnsupportedError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from regraft.model import TargetModel
+
+
+def removable(model: "TargetModel") -> "list[nn.Module]":
+    """The layers, from the inputs up, whose output has the shape of their input."""
+    import torch
+
+    from regraft.model import layers
+
+    found: dict[nn.Module, bool] = {}
+
+    def compare(layer: Any, given: Any, named: Any, output: Any) -> None:
+        hidden = _hidden(given, named)
+        result = output[0] if isinstance(output, tuple) else output
+        found[layer] = result.shape == hidden.shape
+
+    hooks = [
+        layer.register_forward_hook(compare, with_kwargs=True) for layer in layers(model.backbone)
+    ]
+    before = model.training
+    with torch.no_grad():
+        model.backbone.eval()(**model.example)
+    model.train(before)
+    for hook in hooks:
+        hook.remove()
+    return [layer for layer, same in found.items() if same]
+
+
+def skip(layers: "list[nn.Module]") -> None:
+    """Take these layers' parameters away, and let them give what they are given. They stay in
+    their places: whoever counts layers, or looks at the states between them, finds as many."""
+    if not layers:
+        raise UnsupportedError(
+            "The source model has no layers that could be left out: take another strategy."
+        )
+    for layer in layers:
+        for name in [name for name, _ in layer.named_children()]:
+            delattr(layer, name)
+        for name in [name for name, _ in layer.named_parameters()]:
+            delattr(layer, name)
+        passing: Any = _passing
+        layer.forward = passing
+
+
+def _passing(*given: Any, **named: Any) -> Any:
+    return _hidden(given, named)
+
+
+def _hidden(given: Any, named: Any) -> Any:
+    return given[0] if given else named["hidden_states"]

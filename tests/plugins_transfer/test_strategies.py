@@ -1,0 +1,135 @@
+"""What single strategies do to a model."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from regraft import Step
+from regraft.model import TargetModel
+from regraft.testing.toy import toy_model
+from regraft_transfer.bitfit import BitFit, BitFitOptions
+from regraft_transfer.contrastive import Contrastive, ContrastiveOptions
+from regraft_transfer.distillation import Distillation, DistillationOptions
+from regraft_transfer.gradual_unfreezing import GradualUnfreezing, GradualUnfreezingOptions
+from regraft_transfer.knn import NeighbourOptions, Neighbours
+from regraft_transfer.l2_sp import StartingPoint, StartingPointOptions
+from regraft_transfer.last_k import LastLayers, LastLayersOptions
+from regraft_transfer.lora import LoRA, LoRAOptions
+from regraft_transfer.prototype import Prototype, PrototypeOptions
+from regraft_transfer.wise_ft import WeightEnsemble, WeightEnsembleOptions
+
+
+def learning(model: TargetModel) -> list[str]:
+    return [name for name, p in model.backbone.named_parameters() if p.requires_grad]
+
+
+def step(model: TargetModel, targets: list[int], features: Any = None) -> Step:
+    """A step of made-up rows, or of rows with these features."""
+    wanted = torch.tensor(targets)
+    found, logits = model.eval()(**model.example)
+    chosen = found if features is None else torch.tensor(features)
+    loss = nn.functional.cross_entropy(logits, wanted) if features is None else torch.tensor(0.0)
+    return Step(model.example, chosen, logits, model, wanted, loss, 0.5)
+
+
+def test_bitfit_trains_biases_alone() -> None:
+    names = learning(BitFit(BitFitOptions(), 0).prepare(toy_model(0)))
+    assert names
+    assert all(name.endswith("bias") for name in names)
+
+
+def test_last_k_trains_the_last_layers_alone() -> None:
+    names = learning(LastLayers(LastLayersOptions(layers=1), 0).prepare(toy_model(0)))
+    assert {name.split(".")[1] for name in names} == {"3"}
+
+
+def test_gradual_unfreezing_wakes_the_top_first() -> None:
+    strategy = GradualUnfreezing(GradualUnfreezingOptions(thawed=0.5), 0)
+    *lower, head = strategy.parameter_groups(toy_model(0))
+    assert [round(group.start, 3) for group in lower] == [0.5, 0.4, 0.3, 0.2, 0.1]
+    assert head.start == 0
+    assert [round(group.rate, 3) for group in lower[-2:]] == [0.385, 1.0]
+
+
+def test_lora_starts_as_the_source_and_merges_what_it_learnt() -> None:
+    model, plain = toy_model(0), toy_model(0)
+    strategy = LoRA(LoRAOptions(rank=2), 0)
+    adapted = strategy.prepare(model).eval()
+    batch = adapted.example
+    assert torch.allclose(adapted(**batch)[0], plain.eval()(**batch)[0])
+    for name, parameter in adapted.backbone.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter)
+    changed = adapted(**batch)[0].detach()
+    merged = strategy.finish(adapted)
+    assert {name for name, _ in merged.named_parameters()} == {
+        name for name, _ in plain.named_parameters()
+    }
+    assert torch.allclose(merged.eval()(**batch)[0], changed, atol=1e-5)
+    assert not torch.allclose(changed, plain(**batch)[0], atol=1e-3)
+
+
+def test_l2_sp_is_nothing_where_nothing_moved_but_the_heads_size() -> None:
+    model = toy_model(0)
+    strategy = StartingPoint(StartingPointOptions(backbone=2, head=0), 0)
+    now = step(strategy.prepare(model), [0, 1])
+    assert torch.equal(strategy.loss(now), now.task_loss)
+    with torch.no_grad():
+        model.backbone.layer[0].dense.bias += 1
+    assert torch.isclose(strategy.loss(now) - now.task_loss, torch.tensor(16.0))
+
+
+def test_wise_ft_ends_half_way() -> None:
+    strategy = WeightEnsemble(WeightEnsembleOptions(alpha=0.25), 0)
+    model = strategy.prepare(toy_model(0))
+    before = model.head.bias.detach().clone()
+    with torch.no_grad():
+        model.head.bias += 4
+    assert torch.allclose(strategy.finish(model).head.bias, before + 1)
+
+
+def test_distillation_wants_the_teachers_answers() -> None:
+    strategy = Distillation(DistillationOptions(hard=0), 0)
+    student = strategy.prepare(toy_model(0))
+    now = step(student, [0, 1])
+    assert strategy.loss(now) > 0
+    same = replace(now, logits=toy_model(0).eval()(**student.example)[1])
+    assert torch.isclose(strategy.loss(same), torch.tensor(0.0), atol=1e-6)
+
+
+def test_contrastive_loss_is_least_where_classes_are_apart() -> None:
+    strategy, model = Contrastive(ContrastiveOptions(), 0), toy_model(0)
+    apart = step(model, [0, 0, 1, 1], [[1.0, 0], [2, 0], [0, 1], [0, 3]])
+    assert torch.isclose(strategy.loss(apart), torch.tensor(0.0), atol=1e-6)
+    mixed = replace(apart, targets=torch.tensor([0, 1, 0, 1]))
+    assert torch.isclose(strategy.loss(mixed), torch.tensor(0.75))
+    alone = replace(apart, features=torch.tensor([[1.0, 0]]), targets=torch.tensor([0]))
+    assert strategy.loss(alone) == 0
+
+
+def rows() -> tuple[Any, Any]:
+    rng, targets = np.random.default_rng(0), np.arange(30) % 3
+    features = np.eye(4)[targets] * 3 + rng.normal(size=(30, 4))
+    return features.astype(np.float32), targets
+
+
+def test_knn_gives_the_shares_of_the_nearest_rows_votes() -> None:
+    features, targets = rows()
+    head: Any = Neighbours(NeighbourOptions(neighbours=3), 0).fit(features, targets, ())
+    shares = head(torch.from_numpy(features)).exp()
+    assert torch.allclose(shares.sum(1), torch.ones(30))
+    assert set((shares * 4.5).round(decimals=3).unique().tolist()) <= {0.5, 1.5, 2.5, 3.5}
+    few: Any = Neighbours(NeighbourOptions(), 0).fit(features[:3], targets[:3], ())
+    assert few(torch.from_numpy(features)).shape == (30, 3)
+
+
+def test_prototype_tells_the_nearest_mean() -> None:
+    features, targets = rows()
+    head = Prototype(PrototypeOptions(), 0).fit(features, targets, ())
+    standard = (features - features.mean(0)) / features.std(0)
+    centres = np.stack([standard[targets == c].mean(0) for c in range(3)])
+    nearest = np.square(standard[:, None] - centres).sum(2).argmin(1)
+    assert np.array_equal((features @ head.weight.T + head.bias).argmax(1), nearest)
