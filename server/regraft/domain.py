@@ -32,7 +32,8 @@ class AdaptationSpec(BaseModel):
     """What a user asks for: one adaptation of one source model to one data set.
 
     `data`, `test` and `validation` are paths or data-set references; fractions are of the
-    rows of `data`, in the order train, validation, test.
+    rows of `data`, in the order train, validation, test. After `budget` seconds training ends with
+    the best model so far.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class AdaptationSpec(BaseModel):
     limit_rows: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    budget: Annotated[float, Field(gt=0)] | None = None
     promote: bool = True
 
     @field_validator("name")

@@ -31,6 +31,30 @@ def test_full_runs_to_its_end_on_two_workers_while_predictions_go_on(
     assert answer.json()["version"] == str(result["version"])
 
 
+@pytest.mark.parametrize("strategy", ["distillation", "contrastive"])
+def test_strategy_that_comes_after_another_or_refits_its_head_is_served(
+    server: Server, tweets: Path, tiny_bert: Path, strategy: str
+) -> None:
+    given = ("--source", str(tiny_bert), "--strategy", strategy, "--limit-rows", "100")
+    few = ("--option", "epochs=1", "--option", "least_steps=4")
+    result = adapt(server.environment, str(tweets), "--name", strategy, *given, *few)
+    assert result["parity"]["argmax_agreement"] == 1
+    address = f"{result['endpoint']}/predict"
+    answer = httpx.post(address, json={"inputs": ["fine"]}, timeout=30)
+    assert answer.json()["predictions"][0]["label"] in {"negative", "positive"}
+
+
+def test_training_ends_with_its_budget_and_publishes_the_best_so_far(
+    server: Server, tweets: Path, tiny_bert: Path
+) -> None:
+    given = ("--name", "brief", "--source", str(tiny_bert), "--strategy", "full", "--budget", "8s")
+    long = ("--option", "epochs=100", "--option", "patience=100", "--option", "least_steps=100000")
+    result = adapt(server.environment, str(tweets), *given, *long)
+    assert result["version"] == 1
+    events = httpx.get(f"{server.url}/v1/adaptations/{result['id']}/events", timeout=60).text
+    assert events.count("event: expired") == 1
+
+
 def test_a_command_on_the_home_of_a_server_goes_to_that_server(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:

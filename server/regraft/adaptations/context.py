@@ -24,6 +24,13 @@ class Context:
     listen: Callable[[Event], None] = lambda event: None
     stop: Callable[[], bool] = lambda: False
     seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.time)
+
+    @property
+    def deadline(self) -> float | None:
+        """When training must end, in seconds as `time.time` counts them, if there is a budget."""
+        budget = self.adaptation.spec.budget
+        return None if budget is None else self.began + budget
 
     def report(self, kind: str, data: dict[str, Any]) -> None:
         """Record an event and tell everybody."""

@@ -45,7 +45,8 @@ def _trained(
     }
     folder = directory / strategy.name
     workers = work.request.spec.workers
-    request = TrainingRequest(recipe, parts, folder, workers, context.settings.use_gpu)
+    gpu, deadline = context.settings.use_gpu, context.deadline
+    request = TrainingRequest(recipe, parts, folder, workers, gpu, deadline)
     with context.stage("train"):
         train_on_ray(request, Watcher(context.report, context.cancelled))
         ingredients = recipe.open(context.plugins)

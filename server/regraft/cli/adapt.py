@@ -33,9 +33,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--seed", type=int, help="Of the split and of training [0]."),
     click.option("--workers", type=int, help="Ray Train workers [one a GPU, else one]."),
+    click.option("--budget", help="Time after which training ends with the best so far: 90s, 10m."),
     click.option("--detach", is_flag=True, help="With a server: do not wait for the end."),
     click.option("--no-promote", is_flag=True, help="Publish, but leave the endpoint as it is."),
 )
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +74,19 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
     values["options"] = dict(_pair(text) for text in given["options"])
     if "split" in values:
         values["split"] = _fractions(values["split"])
+    if "budget" in values:
+        values["budget"] = _seconds(values["budget"])
     return values
+
+
+def _seconds(text: str) -> float:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    try:
+        return float(number) * UNITS[unit]
+    except ValueError:
+        raise InvalidInputError(
+            f"--budget wants a time such as 90s, 10m or 2h, not '{text}'."
+        ) from None
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -50,6 +50,8 @@ class ProgressBar:
             self.bar.update(self.task, description=described, completed=done, total=total)
         elif kind == "epoch":
             self._line(f"epoch {data['epoch']}: " + _figures(data["validation"]))
+        elif kind == "expired":
+            self._line(f"the budget is spent: the best of {data['epochs']} epochs is taken")
         elif kind == "waiting":
             self._line(f"waiting for {data['needs']} {data['of']}, {data['free']:g} free")
 

@@ -27,13 +27,15 @@ CANCEL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One run of Ray Train. `parts` are rows and targets of train and validation."""
+    """One run of Ray Train. `parts` are rows and targets of train and validation; `deadline` is
+    the time, as `time.time` tells it, at which it ends with the best so far."""
 
     recipe: Recipe
     parts: dict[str, tuple[Sequence[Any], Array]]
     directory: Path
     workers: int | None
     use_gpu: bool | None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
             "parts": ray.put(request.parts),
             "directory": str(request.directory),
             "mailbox": mailbox,
+            "deadline": request.deadline,
             "threads": int(scaling.resources_per_worker["CPU"]),
         },
         scaling_config=scaling,
@@ -69,6 +72,8 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
         outcome: JSON | None = ray.get(mailbox.outcome.remote())
     finally:
         ray.kill(mailbox)
+    if outcome is not None and outcome["state"] == "expired":
+        watcher.report("expired", {"epochs": outcome["epochs"]})
     return _validated(outcome)
 
 

@@ -70,6 +70,7 @@ def train_worker(config: dict[str, Any]) -> None:
         any_rank=_any_rank if world > 1 else lambda flag: flag,
         report=reporter.report,
         cancelled=reporter.cancelled,
+        expired=lambda: config["deadline"] is not None and time.time() > config["deadline"],
     )
     checkpoints = Checkpoints(Path(config["directory"]), f"attempt-{time.time_ns()}")
     loop = Loop(ingredients.model(), ingredients.task, ingredients.strategy, checkpoints, around)
