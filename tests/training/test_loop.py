@@ -124,7 +124,7 @@ def test_few_rows_are_passed_over_until_there_were_the_least_steps(tmp_path: Pat
         OPTIONS.model_copy(update={"epochs": 2, "least_steps": 40}),
         report=lambda kind, data: steps.append(data) if kind == "step" else None,
     )
-    assert [step["steps"] for step in steps] == [27] * 54  # three passes of nine an epoch
+    assert [step["steps"] for step in steps] == [20] * 40
 
 
 def test_time_that_is_up_ends_with_the_best_so_far(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class ParameterGroup:
 class TrainingPlan:
     """What the training loop needs from a strategy's options; rates per step of AdamW.
 
-    An epoch passes over few rows more than once, so that all epochs have `least_steps` together.
+    An epoch goes on over few rows again, so that all epochs have `least_steps` together.
     """
 
     epochs: int = 4

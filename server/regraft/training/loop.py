@@ -188,17 +188,18 @@ class Loop:
         }
 
     def _steps(self, train: Part) -> int:
-        """Steps of an epoch: so many passes over the rows as make the plan's least steps."""
-        steps = max(1, math.ceil(len(train.rows) / self.plan.batch_size))
-        return steps * max(1, math.ceil(self.plan.least_steps / (self.plan.epochs * steps)))
+        """Steps of an epoch: one pass over the rows, or its share of the plan's least steps."""
+        natural = math.ceil(len(train.rows) / self.plan.batch_size)
+        return max(1, natural, math.ceil(self.plan.least_steps / self.plan.epochs))
 
     def _batches(self, train: Part, epoch: int) -> Iterator[tuple[Array, Array]]:
         """This rank's share of each batch of the shuffled rows, and of as many without labels;
         every rank takes as many steps."""
         rng, steps = np.random.default_rng([self.strategy.seed, epoch]), self._steps(train)
-        passes = max(1, steps // max(1, math.ceil(len(train.rows) / self.plan.batch_size)))
-        orders = [rng.permutation(len(train.rows)) for _ in range(passes)]
-        batches = [b for order in orders for b in np.array_split(order, steps // passes)]
+        rows, size = len(train.rows), min(self.plan.batch_size, len(train.rows))
+        count = rows if steps * self.plan.batch_size < rows + self.plan.batch_size else steps * size
+        passes = [rng.permutation(rows) for _ in range(math.ceil(count / rows))]
+        batches = np.array_split(np.concatenate(passes)[:count], steps)
         others = np.resize(rng.permutation(len(train.unlabelled)), self._unlabelled(train, batches))
         for batch, more in zip(batches, np.array_split(others, steps), strict=True):
             yield self._share(batch), self._share(more)
