@@ -18,8 +18,6 @@ class ContrastiveOptions(FineTuningOptions):
 
     epochs: Annotated[int, Field(ge=1, le=100)] = 1
     learning_rate: Rate = 2e-5
-    least_steps: Annotated[int, Field(ge=0, le=100_000)] = 60
-    feature: str | None = None
 
 
 class Contrastive(FineTuning):

@@ -1,12 +1,10 @@
 """Structure transfer: a smaller student learns from the adapted model."""
 
 import copy
-from typing import TYPE_CHECKING, Annotated, ClassVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar
 
 from regraft import Rows, Step
-from regraft_transfer.fine_tuning import Rate
+from regraft_transfer.fine_tuning import Rate, Strength
 from regraft_transfer.student_init import StudentInit, StudentOptions
 
 if TYPE_CHECKING:
@@ -20,8 +18,8 @@ class DistillationOptions(StudentOptions):
     `hard` times that of the task."""
 
     temperature: Rate = 5.0
-    soft: Annotated[float, Field(ge=0)] = 1.0
-    hard: Annotated[float, Field(ge=0)] = 0.1
+    soft: Strength = 1.0
+    hard: Strength = 0.1
     head_rate: Rate = 1.0
 
 

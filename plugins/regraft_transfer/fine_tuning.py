@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from regraft.model import TargetModel
 
 Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Strength = Annotated[float, Field(ge=0)]
+Steps = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class FineTuningOptions(BaseModel):
@@ -28,11 +31,11 @@ class FineTuningOptions(BaseModel):
     feature: str | None = None
     epochs: Annotated[int, Field(ge=1, le=100)] = 4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    least_steps: Annotated[int, Field(ge=0, le=100_000)] = 60
+    least_steps: Steps = 60
     learning_rate: Rate = 5e-5
     head_rate: Rate = 20.0
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    layer_decay: Share = 1.0
+    weight_decay: Strength = 0.01
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     patience: Annotated[int, Field(ge=1)] = 2
     keep_statistics: bool = True

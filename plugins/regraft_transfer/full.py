@@ -1,16 +1,12 @@
 """Parameter transfer: fine-tune everything, the lower layers more gently."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Share
 
 
 class FullOptions(FineTuningOptions):
     """The lower a layer, the more general it is and the less it changes (Howard & Ruder 2018)."""
 
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    layer_decay: Share = 0.9
 
 
 class Full(FineTuning):

@@ -1,12 +1,10 @@
 """Parameter transfer: the head first, then one layer more at a time, from the top down."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from regraft import ParameterGroup
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Share
 
 if TYPE_CHECKING:
     from regraft.model import TargetModel
@@ -15,10 +13,10 @@ if TYPE_CHECKING:
 class GradualUnfreezingOptions(FineTuningOptions):
     """Each layer learns 2.6 times as fast as the one below; all do after the share `thawed`."""
 
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1 / 2.6
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    head_rate: Annotated[float, Field(gt=0)] = 5.0
-    thawed: Annotated[float, Field(gt=0, le=1)] = 0.5
+    layer_decay: Share = 1 / 2.6
+    learning_rate: Rate = 2e-4
+    head_rate: Rate = 5.0
+    thawed: Share = 0.5
 
 
 class GradualUnfreezing(FineTuning):

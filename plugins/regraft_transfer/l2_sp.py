@@ -1,18 +1,14 @@
 """Parameter transfer: fine-tuning that is pulled back to where it started."""
 
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from regraft import Step
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Strength
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from regraft.model import TargetModel
-
-Strength = Annotated[float, Field(ge=0)]
 
 
 class StartingPointOptions(FineTuningOptions):
@@ -21,7 +17,7 @@ class StartingPointOptions(FineTuningOptions):
 
     backbone: Strength = 0.01
     head: Strength = 0.01
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Strength = 0.0
 
 
 class StartingPoint(FineTuning):

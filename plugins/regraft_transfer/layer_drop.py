@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Steps
 from regraft_transfer.skipping import removable, skip
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class LayerDropOptions(FineTuningOptions):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.4
     learning_rate: Rate = 1e-4
     head_rate: Rate = 10.0
-    least_steps: Annotated[int, Field(ge=0, le=100_000)] = 100
+    least_steps: Steps = 100
 
 
 class LayerDrop(FineTuning):
@@ -32,5 +32,5 @@ class LayerDrop(FineTuning):
 
     def prepare(self, model: "TargetModel") -> "TargetModel":
         found = removable(model)
-        skip(found[len(found) - round(self.options.share * len(found)) :])
+        skip(found[-max(1, round(self.options.share * len(found))) :])
         return model

@@ -1,10 +1,8 @@
 """Structure transfer: every second layer of the source model as a smaller one."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Steps
 from regraft_transfer.skipping import removable, skip
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ class StudentOptions(FineTuningOptions):
 
     learning_rate: Rate = 1e-4
     head_rate: Rate = 10.0
-    least_steps: Annotated[int, Field(ge=0, le=100_000)] = 150
+    least_steps: Steps = 150
 
 
 class StudentInit(FineTuning):

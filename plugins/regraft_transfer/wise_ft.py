@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from regraft_transfer.fine_tuning import Rate
 from regraft_transfer.lp_ft import ProbeFirst, ProbeFirstOptions
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ class WeightEnsembleOptions(ProbeFirstOptions):
     """`alpha` is the share of the tuned weights. A greater rate than lp-ft's: half is undone."""
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    learning_rate: Rate = 5e-5
 
 
 class WeightEnsemble(ProbeFirst):

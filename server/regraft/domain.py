@@ -53,7 +53,7 @@ class AdaptationSpec(BaseModel):
     limit_rows: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    budget: Annotated[float, Field(gt=0)] | None = None
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     promote: bool = True
 
     @field_validator("name")

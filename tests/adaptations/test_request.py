@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from regraft import Feature, Inputs, SourceModel, TensorSpec, hookimpl
+from regraft import Feature, Inputs, SourceModel, TensorSpec, TransferStrategy, hookimpl
 from regraft.adaptations.request import Request, check_request, parse_spec
 from regraft.errors import InvalidInputError, UnknownNameError, UnsupportedError
 from regraft.plugins import Plugins
+from regraft_transfer.full import Full
 
 VALUES = {"name": "model", "data": "data.csv", "source": "minilm-l6"}
 
@@ -121,11 +122,27 @@ class Renames:
         return "minilm-l6" if reference == "other-name" else None
 
 
-@pytest.mark.parametrize("strategy", ["linear-probe", "lp-ft"])
+@pytest.mark.parametrize("strategy", ["linear-probe", "lp-ft", "distillation", "contrastive"])
 def test_strategy_that_fits_vectors_is_refused_for_maps(check: Any, strategy: str) -> None:
     asked = {"task": "image-segmentation", "source": "efficientnet-lite0", "strategy": strategy}
-    with pytest.raises(UnsupportedError, match=r"fits one vector a row.*'map'.*such as full"):
+    reason = rf"'{strategy}' fits one vector a row.*'map'.*such as full"
+    with pytest.raises(UnsupportedError, match=reason):
         check(**asked)
+
+
+def test_strategy_that_begins_with_itself_is_refused() -> None:
+    class Snake(Full):
+        name, after = "snake", "snake"
+
+    class Offers:
+        @hookimpl
+        def register_strategies(self) -> list[type[TransferStrategy]]:
+            return [Snake]
+
+    plugins = Plugins.load()
+    plugins.add(Offers(), "offers")
+    with pytest.raises(UnsupportedError, match="'snake' begins, in the end, with itself"):
+        check_request(parse_spec({**VALUES, "strategy": "snake"}), plugins)
 
 
 def test_source_that_came_without_a_head_has_none_to_use(check: Any) -> None:

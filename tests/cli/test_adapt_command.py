@@ -69,6 +69,7 @@ def test_options_reach_the_strategy_as_json_values(adapt: Any, regraft: Any) -> 
         (["--split", ".7,.2,.2"], "must sum to 1, not 1.1"),
         (["--budget", "soon"], "--budget wants a time such as 90s, 10m or 2h, not 'soon'"),
         (["--budget", "0m"], "budget: input should be greater than 0"),
+        (["--budget", "inf"], "budget: input should be a finite number"),
         (["--name", "stats"], "'stats' is reserved"),
         (["--seed", "x"], "'x' is not a valid integer"),
         (["--label-column", "nothing"], "nothing"),

@@ -47,7 +47,7 @@ def test_strategy_that_comes_after_another_or_refits_its_head_is_served(
 def test_training_ends_with_its_budget_and_publishes_the_best_so_far(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:
-    given = ("--name", "brief", "--source", str(tiny_bert), "--strategy", "full", "--budget", "8s")
+    given = ("--name", "brief", "--source", str(tiny_bert), "--strategy", "full", "--budget", "30s")
     long = ("--option", "epochs=100", "--option", "patience=100", "--option", "least_steps=100000")
     result = adapt(server.environment, str(tweets), *given, *long)
     assert result["version"] == 1

@@ -139,6 +139,12 @@ def test_time_that_is_up_ends_with_the_best_so_far(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path, "read").best() is not None
 
 
+def test_time_that_is_up_before_the_first_step_leaves_no_model(tmp_path: Path) -> None:
+    outcome, _ = train(tmp_path, expired=lambda: True)
+    assert (outcome.state, outcome.epochs) == ("unstarted", 0)
+    assert Checkpoints(tmp_path, "read").best() is None
+
+
 class Resting(Full):
     """The head alone learns in the first half."""
 

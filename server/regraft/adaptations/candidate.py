@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regraft.adaptations.choice import Choice, choose_feature
-from regraft.adaptations.work import Work, frozen_features
+from regraft.adaptations.work import Work, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
-from regraft.data.folds import make_folds
 from regraft.domain import Blob, Examples
 from regraft.export.graph import export_backbone, export_head
 from regraft.export.head import linear_head_graph
@@ -55,10 +54,9 @@ def adapt_frozen(work: Work) -> Candidate:
     with work.context.stage("features"):
         train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
     with work.context.stage("train"):
-        folds = make_folds(data.train, request.spec.seed)
-        fitted = request.strategy.fit(train, work.task.targets(data.train.labels), folds)
+        learnt = fitted(work, request.strategy, train)
     with work.context.stage("export"):
-        head = _served(work, fitted)
+        head = _served(work, learnt)
         blob = blobs.put(_head_graph(head, feature))
     outputs = open_head(blobs.path(blob.sha256))(test)
     parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
@@ -114,14 +112,13 @@ def adapt_trained(work: Work) -> Candidate:
 
 def _trained_head(work: Work, model: "TargetModel", backbone: Blob) -> "LinearHead | nn.Module":
     """The head that was trained, or one that is fitted on what the trained backbone says."""
-    strategy, train = work.request.strategy, work.data.train
+    strategy = work.request.strategy
     if not strategy.refits_head:
         return work.task.serving_head(model.head)
     with work.context.stage("features"):
-        features = _features(work, backbone, train)
+        features = _features(work, backbone, work.data.train)
     with work.context.stage("train"):
-        folds = make_folds(train, work.request.spec.seed)
-        return _served(work, strategy.fit(features, work.task.targets(train.labels), folds))
+        return _served(work, fitted(work, strategy, features))
 
 
 def _features(work: Work, backbone: Blob, part: Examples) -> Array:

@@ -1,14 +1,14 @@
 """The part of an adaptation that needs Ray."""
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regraft.adaptations.request import earlier
-from regraft.adaptations.work import frozen_features
+from regraft.adaptations.work import fitted, frozen_features
 from regraft.contract import Feature, LinearHead, TransferStrategy
-from regraft.data.folds import make_folds
 from regraft.errors import UnsupportedError
 from regraft.training.build import Recipe
 from regraft.training.checkpoints import Checkpoints, save_weights
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from regraft.adaptations.work import Work
     from regraft.model import TargetModel
 
+Wanted = tuple[TransferStrategy, Feature]
+
 
 def train(work: "Work", strategy: TransferStrategy, feature: Feature) -> "TargetModel":
     """Train on the cluster, what the strategy begins with first; the model of the best epoch, in
@@ -26,7 +28,7 @@ def train(work: "Work", strategy: TransferStrategy, feature: Feature) -> "Target
     directory = work.context.registry.home.run(work.context.adaptation.id)
     try:
         with connected(work.context.settings):
-            _, model = _trained(work, strategy, feature, directory)
+            _, model = _trained(work, (strategy, feature), directory, work.context.deadline)
         return model
     finally:
         # The weights are in the model, or of no use to anybody.
@@ -34,19 +36,17 @@ def train(work: "Work", strategy: TransferStrategy, feature: Feature) -> "Target
 
 
 def _trained(
-    work: "Work", strategy: TransferStrategy, feature: Feature, directory: Path
+    work: "Work", what: Wanted, directory: Path, deadline: float | None
 ) -> "tuple[Recipe, TargetModel]":
     """The recipe and the finished model."""
     context = work.context
-    recipe = _after(work, strategy, feature, directory)
+    recipe = _after(work, what, directory, deadline)
     parts = {
         name: (part.inputs, work.task.targets(part.labels))
         for name, part in (("train", work.data.train), ("validation", work.data.validation))
     }
-    folder = directory / strategy.name
-    workers = work.request.spec.workers
-    gpu, deadline = context.settings.use_gpu, context.deadline
-    request = TrainingRequest(recipe, parts, folder, workers, gpu, deadline)
+    folder, gpu = directory / what[0].name, context.settings.use_gpu
+    request = TrainingRequest(recipe, parts, folder, work.request.spec.workers, gpu, deadline)
     with context.stage("train"):
         train_on_ray(request, Watcher(context.report, context.cancelled))
         ingredients = recipe.open(context.plugins)
@@ -55,15 +55,18 @@ def _trained(
         return recipe, ingredients.strategy.finish(model)
 
 
-def _after(work: "Work", strategy: TransferStrategy, feature: Feature, directory: Path) -> Recipe:
-    """The recipe, with the result of the strategy that this one begins with."""
+def _after(work: "Work", what: Wanted, directory: Path, deadline: float | None) -> Recipe:
+    """The recipe, with the result of the strategy that this one begins with; training that takes
+    half of the time that is left."""
+    strategy, feature = what
     recipe = _recipe(work, strategy, feature)
     before = earlier(strategy, work.context.plugins)
     if before is None:
         return recipe
     if before.freezes_backbone:
         return replace(recipe, head=_fitted(work, before, feature))
-    first, model = _trained(work, before, feature, directory)
+    half = None if deadline is None else (time.time() + deadline) / 2
+    first, model = _trained(work, (before, feature), directory, half)
     weights = directory / f"{before.name}.safetensors"
     save_weights(weights, model)
     return replace(recipe, before=first, weights=str(weights))
@@ -71,13 +74,11 @@ def _after(work: "Work", strategy: TransferStrategy, feature: Feature, directory
 
 def _fitted(work: "Work", strategy: TransferStrategy, feature: Feature) -> LinearHead:
     """The head that the strategy fits on frozen features, to start from."""
-    train = work.data.train
     work.exported(feature)
     with work.context.stage("features"):
-        features = frozen_features(work, feature, train)
+        features = frozen_features(work, feature, work.data.train)
     with work.context.stage("probe"):
-        folds = make_folds(train, work.request.spec.seed)
-        head = strategy.fit(features, work.task.targets(train.labels), folds)
+        head = fitted(work, strategy, features)
     if not isinstance(head, LinearHead):
         raise UnsupportedError(f"Training cannot begin with the head of '{strategy.name}'.")
     return head

@@ -1,5 +1,6 @@
 """Checks a whole request before anything is started."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,7 @@ from regraft.plugins import Plugins
 class Request:
     """A checked request: its names looked up, its options read, its source model opened.
 
-    `candidates` are the features that the backbone may end at: one if the user names it. `before`
-    is the strategy whose result this one begins with.
+    `candidates` are the features that the backbone may end at: one if the user names it.
     """
 
     spec: AdaptationSpec
@@ -25,7 +25,6 @@ class Request:
     source: SourceModel
     candidates: tuple[Feature, ...]
     own: OwnHead | None = None
-    before: TransferStrategy | None = None
 
 
 def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
@@ -50,14 +49,11 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     if strategy.uses_own_head:
         own = own_head(source, task)
         return Request(spec, task, strategy, source, (own.feature,), own)
-    check_fits(strategy, source, task)
-    before = earlier(strategy, plugins)
-    if before is not None:
-        check_fits(before, source, task)
+    check_fits(beginnings(strategy, plugins), source, task)
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
-    return Request(spec, task, strategy, source, candidates, before=before)
+    return Request(spec, task, strategy, source, candidates)
 
 
 def with_options(
@@ -80,6 +76,18 @@ def earlier(strategy: TransferStrategy, plugins: Plugins) -> TransferStrategy | 
     return with_options(plugins.strategy(strategy.after), {}, strategy.seed)
 
 
+def beginnings(strategy: TransferStrategy, plugins: Plugins) -> list[TransferStrategy]:
+    """The strategy, what it begins with, and so on; UnsupportedError if that is without end."""
+    found: list[TransferStrategy] = []
+    now: TransferStrategy | None = strategy
+    while now is not None:
+        if now.name in [one.name for one in found]:
+            raise UnsupportedError(f"Strategy '{strategy.name}' begins, in the end, with itself.")
+        found.append(now)
+        now = earlier(now, plugins)
+    return found
+
+
 def _tasks_of(modality: str, plugins: Plugins) -> str:
     fitting = [name for name, _, task in plugins.tasks.items_once() if task.modality == modality]
     return ", ".join(fitting) or "none"
@@ -96,15 +104,19 @@ def own_head(source: SourceModel, task: type[Task]) -> OwnHead:
     return found
 
 
-def check_fits(strategy: TransferStrategy, source: SourceModel, task: type[Task]) -> None:
-    """Raise UnsupportedError if the strategy cannot work with the source model or for the task."""
+def check_fits(
+    strategies: Sequence[TransferStrategy], source: SourceModel, task: type[Task]
+) -> None:
+    """Raise UnsupportedError if the first of these strategies, which begins with the others, cannot
+    work with the source model or for the task."""
+    strategy = strategies[0]
     if not strategy.freezes_backbone and not source.trainable:
         raise UnsupportedError(
             f"Strategy '{strategy.name}' changes the backbone, but source model '{source.name}' is "
             "a graph without a torch module: only strategies that freeze the backbone apply, such "
             "as linear-probe."
         )
-    fits_head = strategy.freezes_backbone or strategy.refits_head
+    fits_head = any(one.freezes_backbone or one.refits_head for one in strategies)
     if fits_head and task.form != "pooled":
         raise UnsupportedError(
             f"Strategy '{strategy.name}' fits one vector a row, but task '{task.name}' needs a "

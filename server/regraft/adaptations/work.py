@@ -3,16 +3,21 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import Request
-from regraft.contract import Array, Feature, Task
+from regraft.contract import Array, Feature, LinearHead, Task, TransferStrategy
+from regraft.data.folds import make_folds
 from regraft.domain import Blob, DataSet, Examples
 from regraft.export.frozen import frozen_backbone, frozen_candidates
 from regraft.features import FeatureCache, compute_features, features_key
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime, available_cpus
+
+if TYPE_CHECKING:
+    from torch import nn
 
 REPORT_SECONDS = 0.3
 
@@ -39,6 +44,13 @@ class Work:
             with self.context.stage("source_export"):
                 self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
         return self.known[feature]
+
+
+def fitted(work: Work, strategy: TransferStrategy, features: Array) -> "LinearHead | nn.Module":
+    """The head that the strategy fits to these features of the training rows."""
+    train = work.data.train
+    folds = make_folds(train, work.request.spec.seed)
+    return strategy.fit(features, work.task.targets(train.labels), folds)
 
 
 def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:

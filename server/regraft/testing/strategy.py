@@ -148,7 +148,8 @@ def head_logits(head: Any, features: Array) -> Array:
 def check_shapes(head: LinearHead, shape: tuple[int, int], case: str) -> None:
     for name, expected in (("weight", shape), ("bias", shape[:1])):
         array: Array = getattr(head, name)
-        assert array.shape == expected and array.dtype == np.float32, (  # noqa: PT018
+        fits = array.shape == expected and array.dtype == np.float32
+        assert fits, (
             f"`fit` must give `{name}` as float32 {expected}, not {array.dtype} {array.shape} "
             f"({case})."
         )

@@ -42,8 +42,8 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: `state` is finished, expired, cancelled or diverged. The best epoch of
-    the first two is kept."""
+    """How training ended: `state` is finished, expired, unstarted (expired before the first step),
+    cancelled or diverged. The best epoch of the first two is kept."""
 
     state: str
     epochs: int
@@ -78,7 +78,7 @@ class Loop:
         epoch = first - 1
         for epoch in range(first, self.plan.epochs):
             state = self._epoch(wrapped, train, epoch)
-            if state in ("cancelled", "diverged"):
+            if state not in ("finished", "expired"):
                 return self._outcome(state, epoch)
             self._validate(validation, epoch)
             if state == "expired":
@@ -107,10 +107,10 @@ class Loop:
             if self.around.any_rank(self.around.cancelled()):
                 return "cancelled"
             if self.around.any_rank(self.around.expired()):
-                return "expired"
-            progress = (epoch * steps + number) / (steps * self.plan.epochs)
-            self._set_rates(progress, steps * self.plan.epochs)
-            loss, norm = self._step(wrapped, train, (indices, others), progress)
+                return "expired" if number or self.best else "unstarted"
+            taken, total = epoch * steps + number, steps * self.plan.epochs
+            self._set_rates(taken, total)
+            loss, norm = self._step(wrapped, train, (indices, others), taken / total)
             if not math.isfinite(norm):
                 return "diverged"
             done = {"epoch": epoch + 1, "epochs": self.plan.epochs, "step": number + 1}
@@ -189,15 +189,17 @@ class Loop:
 
     def _steps(self, train: Part) -> int:
         """Steps of an epoch: one pass over the rows, or its share of the plan's least steps."""
-        natural = math.ceil(len(train.rows) / self.plan.batch_size)
-        return max(1, natural, math.ceil(self.plan.least_steps / self.plan.epochs))
+        return max(self._pass(train), math.ceil(self.plan.least_steps / self.plan.epochs))
+
+    def _pass(self, train: Part) -> int:
+        return max(1, math.ceil(len(train.rows) / self.plan.batch_size))
 
     def _batches(self, train: Part, epoch: int) -> Iterator[tuple[Array, Array]]:
         """This rank's share of each batch of the shuffled rows, and of as many without labels;
         every rank takes as many steps."""
         rng, steps = np.random.default_rng([self.strategy.seed, epoch]), self._steps(train)
-        rows, size = len(train.rows), min(self.plan.batch_size, len(train.rows))
-        count = rows if steps * self.plan.batch_size < rows + self.plan.batch_size else steps * size
+        rows = len(train.rows)
+        count = rows if steps == self._pass(train) else steps * min(self.plan.batch_size, rows)
         passes = [rng.permutation(rows) for _ in range(math.ceil(count / rows))]
         batches = np.array_split(np.concatenate(passes)[:count], steps)
         others = np.resize(rng.permutation(len(train.unlabelled)), self._unlabelled(train, batches))
@@ -215,13 +217,12 @@ class Loop:
         padded = np.resize(batch, max(len(batch), self.around.world))
         return padded[self.around.rank :: self.around.world]
 
-    def _set_rates(self, progress: float, total: int) -> None:
+    def _set_rates(self, step: int, total: int) -> None:
         """Linear warm-up, then linear decay to zero; nothing for groups that rest still."""
         warm = max(1, int(total * self.plan.warmup))
-        step = round(progress * total)
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * factor if progress >= group["start"] else 0.0
+            group["lr"] = rate * factor if step >= group["start"] * total else 0.0
 
 
 def _halves(whole: Rows, labelled: int) -> tuple[Rows, Rows | None]:

@@ -74,14 +74,20 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
         ray.kill(mailbox)
     if outcome is not None and outcome["state"] == "expired":
         watcher.report("expired", {"epochs": outcome["epochs"]})
-    return _validated(outcome)
+    return validated(outcome)
 
 
-def _validated(outcome: JSON | None) -> JSON:
+def validated(outcome: JSON | None) -> JSON:
+    """The metrics of a run that leaves a model; the error that says why it left none."""
     if outcome is None:
         raise RunFailedError("Training ended without a result.")
     if outcome["state"] == "cancelled":
         raise CancelledRunError("The adaptation was cancelled.")
+    if outcome["state"] == "unstarted":
+        raise RunFailedError(
+            "The budget was spent before training began, so there is no model yet. "
+            "Give more, or take a strategy that freezes the backbone, such as linear-probe."
+        )
     if outcome["state"] == "diverged":
         raise RunFailedError(
             f"diverged: the gradient was not finite in epoch {outcome['epochs'] + 1}. "
