@@ -22,6 +22,7 @@ class PlainTable(SourceModel):
 
     name = PLAIN.name
     modality = "table"
+    pretrained = False
     inputs = table_inputs([], WIDTH)
     features = (Feature("columns", "pooled", WIDTH),)
 

@@ -19,9 +19,10 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.lora import LoRA
     from regraft_transfer.lp_ft import ProbeFirst
     from regraft_transfer.prototype import Prototype
+    from regraft_transfer.scratch import Scratch
     from regraft_transfer.student_init import StudentInit
     from regraft_transfer.wise_ft import WeightEnsemble
 
     feature = [AsIs, LinearProbe, Neighbours, Prototype, Contrastive]
     tuned = [Full, ProbeFirst, GradualUnfreezing, LastLayers, BitFit, LoRA, StartingPoint]
-    return [*feature, *tuned, WeightEnsemble, LayerDrop, StudentInit, Distillation]
+    return [*feature, *tuned, WeightEnsemble, LayerDrop, StudentInit, Distillation, Scratch]

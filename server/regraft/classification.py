@@ -16,6 +16,7 @@ class Classification(Task):
 
     form = "pooled"
     primary = "accuracy"
+    calibrates = True
 
     def targets(self, labels: Sequence[str]) -> Array:
         index = {label: position for position, label in enumerate(self.labels)}

@@ -33,7 +33,7 @@ class AdaptationSpec(BaseModel):
 
     `data`, `test` and `validation` are paths or data-set references; fractions are of the
     rows of `data`, in the order train, validation, test. After `budget` seconds training ends with
-    the best model so far.
+    the best model so far. `force` lets a version answer whose verdict is negative.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +55,7 @@ class AdaptationSpec(BaseModel):
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     promote: bool = True
+    force: bool = False
 
     @field_validator("name")
     @classmethod

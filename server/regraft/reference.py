@@ -61,6 +61,15 @@ def located(text: str) -> str:
     return f"{text[:start]}{found.resolve()}{text[start + len(path) :]}"
 
 
+def untrained(text: str) -> str:
+    """The reference to the same architecture with random weights."""
+    return f"{text}{'&' if OPTIONS.match(text) else '?'}init=random"
+
+
+def is_untrained(text: str) -> bool:
+    return Reference.parse(text).options.get("init") == "random"
+
+
 Channels = tuple[float, float, float]
 
 

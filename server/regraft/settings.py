@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     ray_temp_dir: Path = Path(tempfile.gettempdir()) / "regraft-ray"
     use_gpu: bool | None = None
     threads: Annotated[int, Field(ge=1)] | None = None
+    scratch_seconds: Annotated[float, Field(ge=0)] = 600.0
+    """The most that the baseline from scratch may take, which is never more than the adaptation."""
 
     host: str = "127.0.0.1"
     port: Port = 8000

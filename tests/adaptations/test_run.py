@@ -1,6 +1,7 @@
 """An adaptation from a labelled file to a published version, in one process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ from regraft.adaptations.context import Context
 from regraft.adaptations.queries import listing, show_version
 from regraft.adaptations.run import run
 from regraft.domain import State
-from regraft.errors import CancelledRunError, DataError, InvalidInputError, RunFailedError
+from regraft.errors import (
+    CancelledRunError,
+    ConflictError,
+    DataError,
+    InvalidInputError,
+    RunFailedError,
+)
 from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import EndpointTable, revisions
 from regraft.registry.manifest import Manifest
 from regraft.registry.store import Registry
+from regraft.settings import Settings
 from regraft_transformers.text import TextEncoder
 
 
@@ -54,6 +62,16 @@ def watched() -> tuple[Plugins, Watching]:
     plugins, watching = Plugins.load(), Watching()
     plugins.add(watching, "watching")
     return plugins, watching
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Texts whose label is in a word that tiny-bert does not know."""
+    words = ("да", "нет")
+    rows = [f"the film was good {words[n % 2]} {'really ' * (n % 7)},{n % 2}" for n in range(300)]
+    path = tmp_path / "noise.csv"
+    path.write_text("\n".join(["text,label", *rows]))
+    return path
 
 
 def kinds(context: Context) -> list[str]:
@@ -110,11 +128,74 @@ def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
     context = submit({"listen": heard.append})
     run(context)
     assert stages(context) == [
-        *("data", "source_export", "features", "train", "export", "parity"),
-        *("baselines", "evaluation", "publish"),
+        *("data", "source_export", "features", "train", "features", "calibration", "export"),
+        *("parity", "baselines", "evaluation", "publish"),
     ]
     assert kinds(context)[-1] == "succeeded"
     assert [event.number for event in heard] == list(range(1, len(heard) + 1))
+
+
+def test_baselines_that_could_not_be_had_say_why(submit: Any, registry: Registry) -> None:
+    result = run(submit()).result
+    assert result is not None
+    assert result["baselines"]["scratch"] is None
+    assert result["gain_scratch"] is None
+    report = show_version(registry, "reviews", None)["report"]
+    assert report["missing"] == {"scratch": "the setting scratch_seconds is 0"}
+
+
+def test_the_same_architecture_is_trained_from_scratch_within_the_time_of_the_adaptation(
+    submit: Any,
+) -> None:
+    context = submit()
+    enabled = Settings(home=context.settings.home, threads=1, scratch_seconds=60)
+    context = replace(context, settings=enabled, seconds={"an earlier stage": 60.0})
+    result = run(context).result
+    assert result is not None
+    assert 0 < result["baselines"]["scratch"] <= 1
+    assert result["gain_scratch"]["against"] == "scratch"
+    assert result["seconds"]["scratch"] > 0
+
+
+def test_scratch_that_would_take_longer_is_not_begun(submit: Any, registry: Registry) -> None:
+    context = submit()
+    brief = Settings(home=context.settings.home, threads=1, scratch_seconds=1e-6)
+    run(replace(context, settings=brief))
+    missing = show_version(registry, "reviews", None)["report"]["missing"]
+    assert missing["scratch"].startswith("it would take")
+
+
+def test_source_of_random_weights_is_never_a_positive_transfer(
+    submit: Any, tiny_bert: Path, registry: Registry
+) -> None:
+    result = run(submit(source=f"{tiny_bert}?init=random")).result
+    assert result is not None
+    assert result["verdict"] != "positive"
+    report = show_version(registry, "reviews", None)["report"]
+    assert any("random weights" in note for note in report["notes"])
+    assert report["missing"]["scratch"] == "the setting scratch_seconds is 0"
+
+
+def test_version_that_is_worse_is_published_but_does_not_answer(
+    submit: Any, registry: Registry, noise: Path
+) -> None:
+    given = {"data": str(noise)}
+    result = run(submit(**given)).result
+    assert result is not None
+    assert (result["verdict"], result["endpoint"], result["held_back"]) == ("negative", None, True)
+    assert registry.models.endpoints() == []
+    with pytest.raises(ConflictError, match="its verdict is negative"):
+        registry.models.promote("reviews", 1)
+    forced = run(submit(**given, force=True)).result
+    assert forced is not None
+    assert forced["endpoint"] == "/v2/models/reviews"
+
+
+def test_confidence_is_corrected_on_the_validation_part(submit: Any, registry: Registry) -> None:
+    run(submit())
+    calibration = show_version(registry, "reviews", None)["report"]["calibration"]
+    assert calibration["temperature"] != 1
+    assert sum(row["rows"] for row in calibration["reliability"]) == 8
 
 
 def test_second_run_computes_no_feature_and_shares_the_blobs(

@@ -46,7 +46,7 @@ def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data:
     }
     targets = task.targets(data.test.labels)
     wrong = judge(task, np.eye(2)[1 - targets], targets)
-    report = json.loads(json.dumps(build_report(task, data, wrong, baselines, seed=0)))
+    report = json.loads(json.dumps(build_report(task, data, wrong, baselines, 0, True)))
     assert report["gain"] == {
         "value": -1.0,
         "low": -1.0,
@@ -55,4 +55,19 @@ def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data:
         "metric": "accuracy",
     }
     assert report["rows"] == {"train": 60, "validation": 15, "test": 30}
-    assert report["notes"] == ["a note"]
+    assert report["verdict"] == "negative"
+    assert report["notes"] == [
+        "a note",
+        "on the test part it is 100.0 points worse than the simple baseline, which needs no "
+        "source model",
+    ]
+
+
+def test_baseline_that_is_missing_is_null_with_its_reason(task: Task, data: DataSet) -> None:
+    ours = simple_baseline(task, data, 0)
+    baselines = {"majority": ours, "simple": ours, "scratch": "no time"}
+    report = build_report(task, data, ours, baselines, 0, True)
+    assert report["baselines"]["scratch"] is None
+    assert report["missing"] == {"scratch": "no time"}
+    assert report["gain_scratch"] is None
+    assert report["verdict"] == "inconclusive"

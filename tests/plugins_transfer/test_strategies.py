@@ -19,6 +19,7 @@ from regraft_transfer.l2_sp import StartingPoint, StartingPointOptions
 from regraft_transfer.last_k import LastLayers, LastLayersOptions
 from regraft_transfer.lora import LoRA, LoRAOptions
 from regraft_transfer.prototype import Prototype, PrototypeOptions
+from regraft_transfer.voting import LEAST, SMOOTHING
 from regraft_transfer.wise_ft import WeightEnsemble, WeightEnsembleOptions
 
 
@@ -116,12 +117,30 @@ def rows() -> tuple[Any, Any]:
     return features.astype(np.float32), targets
 
 
-def test_knn_gives_the_shares_of_the_nearest_rows_votes() -> None:
+def test_knn_weighs_the_nearest_rows_by_how_near_they_are() -> None:
     features, targets = rows()
     head: Any = Neighbours(NeighbourOptions(neighbours=3), 0).fit(features, targets, ())
     shares = head(torch.from_numpy(features)).exp()
     assert torch.allclose(shares.sum(1), torch.ones(30))
-    assert set((shares * 4.5).round(decimals=3).unique().tolist()) <= {0.5, 1.5, 2.5, 3.5}
+    standard = (features - features.mean(0)) / features.std(0)
+    unit = standard / np.linalg.norm(standard, axis=1, keepdims=True)
+    similar = np.sort(unit @ unit[0])[::-1]
+    order = np.argsort(unit @ unit[0])[::-1][:3]
+    weights = (similar[:3] - similar[3]) / (similar[0] - similar[3] + LEAST)
+    votes = np.bincount(targets[order], weights, minlength=3) + SMOOTHING
+    np.testing.assert_allclose(shares[0], votes / votes.sum(), atol=1e-5)
+
+
+def test_knn_does_not_jump_where_two_rows_are_as_near() -> None:
+    features = np.eye(4, dtype=np.float32)
+    head: Any = Neighbours(NeighbourOptions(neighbours=1), 0).fit(features, np.arange(4) % 2, ())
+    between = torch.tensor([[0.5 + 1e-6, 0.5 - 1e-6, 0, 0], [0.5 - 1e-6, 0.5 + 1e-6, 0, 0]])
+    one, other = head(between).exp()
+    assert torch.allclose(one, other, atol=1e-3)
+
+
+def test_knn_of_fewer_rows_than_neighbours_lets_all_vote() -> None:
+    features, targets = rows()
     few: Any = Neighbours(NeighbourOptions(), 0).fit(features[:3], targets[:3], ())
     assert few(torch.from_numpy(features)).shape == (30, 3)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from regraft.errors import CancelledRunError, RunFailedError
-from regraft.training.trainer import validated
+from regraft.training.outcomes import validated
 
 
 def ended(state: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A candidate: graphs to publish, and the outputs of the test part as they will be served."""
+"""A candidate: graphs to publish, and what they say of the test part, as they will be served."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regraft.adaptations.choice import Choice, choose_feature
-from regraft.adaptations.work import Work, fitted, frozen_features
-from regraft.contract import Array, Feature, LinearHead, OwnHead
-from regraft.domain import Blob, Examples
-from regraft.export.graph import export_backbone, export_head
-from regraft.export.head import linear_head_graph
+from regraft.adaptations.choice import Choice
+from regraft.adaptations.learning import Learnt
+from regraft.adaptations.work import Work
+from regraft.contract import Array, LinearHead
+from regraft.domain import JSON, Blob, Examples
+from regraft.evaluation.calibration import calibration_error, fit_temperature, reliability
+from regraft.export.graph import export_head
+from regraft.export.head import cooled, linear_head_graph
 from regraft.export.parity import (
     ROWS,
     Outputs,
@@ -22,13 +24,10 @@ from regraft.export.parity import (
     plain_outputs,
     torch_outputs,
 )
-from regraft.features import compute_features
-from regraft.serving.predictor import open_head
+from regraft.serving.predictor import SoftmaxHead, open_head
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from regraft.model import TargetModel
 
 PARITY_CANDIDATES = 256
 """Rows among which those for the parity gate are chosen; of files so many as it takes."""
@@ -43,97 +42,79 @@ class Candidate:
     head: Blob
     outputs: Array
     parity: Parity
+    parameters: int
+    calibration: JSON | None = None
 
 
-def adapt_frozen(work: Work) -> Candidate:
-    """Feature transfer: the source's own graph, and a head fitted on what that very graph says."""
-    request, data, blobs = work.request, work.data, work.context.registry.blobs
-    choice = choose_feature(work)
-    feature = choice.feature
-    exported = work.exported(feature)
+def finish(work: Work, learnt: Learnt) -> Candidate:
+    """Correct the head's confidence, export it, and compare what is exported with torch."""
     with work.context.stage("features"):
-        train, test = (frozen_features(work, feature, part) for part in (data.train, data.test))
-    with work.context.stage("train"):
-        learnt = fitted(work, request.strategy, train)
+        test = learnt.features(work, work.data.test)
+    head, temperature = learnt.head, None
+    if work.task.calibrates and work.request.own is None:
+        with work.context.stage("calibration"):
+            temperature = _temperature(work, learnt)
+            head = cooled(head, temperature)
     with work.context.stage("export"):
-        head = _served(work, learnt)
-        blob = blobs.put(_head_graph(head, feature))
-    outputs = open_head(blobs.path(blob.sha256))(test)
-    parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
-    return Candidate(choice, exported, blob, outputs, parity)
+        blob = work.context.registry.blobs.put(_graph(head, learnt))
+    outputs = open_head(work.context.registry.blobs.path(blob.sha256))(test)
+    calibration = None
+    if temperature is not None:
+        calibration = _calibration(work, temperature, (say(learnt.head, test), outputs))
+    parity = _parity(work, (learnt.backbone, blob), _reference(work, learnt, head))
+    return Candidate(
+        learnt.choice, learnt.backbone, blob, outputs, parity, learnt.parameters, calibration
+    )
 
 
-def _reference(
-    work: Work, feature: Feature, exported: Blob, head: "LinearHead | nn.Module"
-) -> Outputs:
+def outputs_of(work: Work, learnt: Learnt, part: Examples) -> Array:
+    """What the model says of these rows, its confidence as it is."""
+    return say(learnt.head, learnt.features(work, part))
+
+
+def say(head: "LinearHead | nn.Module", features: Array) -> Array:
+    """What a head that nobody serves yet says of features."""
+    if isinstance(head, LinearHead):
+        return SoftmaxHead(head.weight, head.bias)(features)
+    import torch
+
+    with torch.no_grad():
+        return np.asarray(head.eval()(torch.from_numpy(features)))
+
+
+def _graph(head: "LinearHead | nn.Module", learnt: Learnt) -> bytes:
+    if isinstance(head, LinearHead):
+        return linear_head_graph(head)
+    return export_head(head, learnt.feature)
+
+
+def _temperature(work: Work, learnt: Learnt) -> float:
+    """Fitted on the validation part, which nothing was fitted on."""
+    part = work.data.validation
+    return fit_temperature(outputs_of(work, learnt, part), work.task.targets(part.labels))
+
+
+def _calibration(work: Work, temperature: float, outputs: tuple[Array, Array]) -> JSON:
+    """The expected calibration error on the test part before and after, and the bins behind it."""
+    targets = work.task.targets(work.data.test.labels)
+    before, after = (calibration_error(each, targets) for each in outputs)
+    return {
+        "temperature": temperature,
+        "ece_before": before,
+        "ece": after,
+        "reliability_before": reliability(outputs[0], targets),
+        "reliability": reliability(outputs[1], targets),
+    }
+
+
+def _reference(work: Work, learnt: Learnt, head: "LinearHead | nn.Module") -> Outputs:
     """What the served graphs must say: torch's word, or where there is no torch module that of the
     source's graph as it is."""
-    module = work.request.source.module(feature)
+    module = learnt.module or work.request.source.module(learnt.feature)
     if module is None:
-        path = work.context.registry.blobs.path(exported.sha256)
+        path = work.context.registry.blobs.path(learnt.backbone.sha256)
         return plain_outputs(path, head, work.task)
     return torch_outputs(module, head, work.task)
-
-
-def adapt_nothing(work: Work, own: OwnHead) -> Candidate:
-    """No transfer: the source model's own graph, and the head that it came with."""
-    blobs, feature = work.context.registry.blobs, own.feature
-    exported = work.exported(feature)
-    with work.context.stage("export"):
-        head = own.module().eval()
-        blob = blobs.put(export_head(head, feature))
-    with work.context.stage("features"):
-        served = open_head(blobs.path(blob.sha256))
-        outputs = served(frozen_features(work, feature, work.data.test))
-    parity = _parity(work, (exported, blob), _reference(work, feature, exported, head))
-    return Candidate(Choice(feature), exported, blob, outputs, parity)
-
-
-def adapt_trained(work: Work) -> Candidate:
-    """Every other transfer: Ray Train changes the backbone, which is then exported anew."""
-    from regraft.adaptations.ray_training import train
-
-    context, blobs = work.context, work.context.registry.blobs
-    choice = choose_feature(work)
-    feature = choice.feature
-    model = train(work, work.request.strategy, feature)
-    with context.stage("export"):
-        exported = blobs.put(export_backbone(model.backbone, work.task.inputs, feature))
-    head = _trained_head(work, model, exported)
-    with context.stage("export"):
-        head_blob = blobs.put(_head_graph(head, feature))
-    with context.stage("features"):
-        test = _features(work, exported, work.data.test)
-        outputs = open_head(blobs.path(head_blob.sha256))(test)
-    reference = torch_outputs(model.backbone, head, work.task)
-    parity = _parity(work, (exported, head_blob), reference)
-    return Candidate(choice, exported, head_blob, outputs, parity)
-
-
-def _trained_head(work: Work, model: "TargetModel", backbone: Blob) -> "LinearHead | nn.Module":
-    """The head that was trained, or one that is fitted on what the trained backbone says."""
-    strategy = work.request.strategy
-    if not strategy.refits_head:
-        return work.task.serving_head(model.head)
-    with work.context.stage("features"):
-        features = _features(work, backbone, work.data.train)
-    with work.context.stage("train"):
-        return _served(work, fitted(work, strategy, features))
-
-
-def _features(work: Work, backbone: Blob, part: Examples) -> Array:
-    rows, threads = part.inputs, work.threads
-    (found,) = compute_features(work.open(backbone), work.task, rows, threads=threads)
-    return found
-
-
-def _served(work: Work, head: "LinearHead | nn.Module") -> "LinearHead | nn.Module":
-    """A fitted head as it is served."""
-    return head if isinstance(head, LinearHead) else work.task.serving_head(head)
-
-
-def _head_graph(head: "LinearHead | nn.Module", feature: Feature) -> bytes:
-    return linear_head_graph(head) if isinstance(head, LinearHead) else export_head(head, feature)
 
 
 def _parity(work: Work, graphs: tuple[Blob, Blob], reference: Outputs) -> Parity:

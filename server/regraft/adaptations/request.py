@@ -10,6 +10,7 @@ from regraft.contract import Feature, OwnHead, SourceModel, Task, TransferStrate
 from regraft.domain import AdaptationSpec
 from regraft.errors import InvalidInputError, UnsupportedError
 from regraft.plugins import Plugins
+from regraft.reference import is_untrained
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Request:
     source: SourceModel
     candidates: tuple[Feature, ...]
     own: OwnHead | None = None
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the source model has learnt anything."""
+        return self.source.pretrained and not is_untrained(self.spec.source)
 
 
 def parse_spec(values: dict[str, Any]) -> AdaptationSpec:

@@ -1,19 +1,20 @@
 """One adaptation from beginning to end."""
 
-import json
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from regraft.adaptations.candidate import Candidate, adapt_frozen, adapt_nothing, adapt_trained
-from regraft.adaptations.choice import Choice
+from regraft.adaptations.candidate import finish
 from regraft.adaptations.context import Context
-from regraft.adaptations.lineage import lineage
+from regraft.adaptations.judging import evaluate
+from regraft.adaptations.learning import learn
+from regraft.adaptations.publishing import publish, result
 from regraft.adaptations.request import Request, check_request
 from regraft.adaptations.work import Work
 from regraft.contract import OwnHead
 from regraft.data.load import load_dataset
-from regraft.domain import JSON, UPLOADED, Adaptation, DataSet, ModelVersion, State
+from regraft.domain import JSON, UPLOADED, Adaptation, DataSet, State
 from regraft.errors import (
     CancelledRunError,
     DataError,
@@ -21,8 +22,6 @@ from regraft.errors import (
     RegraftError,
     RunFailedError,
 )
-from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
-from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 
 log = logging.getLogger("regraft.adaptations")
 
@@ -34,7 +33,7 @@ def run(context: Context) -> Adaptation:
         return runs.get(identifier)
     context.plugins.notify("adaptation_started", context.adaptation)
     try:
-        result = _stages(context)
+        found = _stages(context)
     except (CancelledRunError, KeyboardInterrupt) as error:
         _finish(context, State.CANCELLED, {"reason": "cancelled", "status": 409})
         raise CancelledRunError("The adaptation was cancelled.") from error
@@ -44,7 +43,7 @@ def run(context: Context) -> Adaptation:
     except BaseException as error:
         _finish(context, State.FAILED, _failure(error))
         raise RunFailedError(f"{type(error).__name__}: {error}") from error
-    _finish(context, State.SUCCEEDED, result)
+    _finish(context, State.SUCCEEDED, found)
     return runs.get(identifier)
 
 
@@ -73,18 +72,23 @@ def _stages(context: Context) -> JSON:
     inputs = request.task.completed(request.source.inputs, data.train.inputs)
     labels = data.labels if request.own is None else own_labels(request.own, data, request)
     work = Work(request, data, request.task(inputs, labels), context)
-    candidate = _adapt(work)
-    report = _evaluate(work, candidate)
+    with _cluster(work):
+        learnt = learn(work)
+        candidate = finish(work, learnt)
+        report = evaluate(work, learnt, candidate)
     _check_open(context)
     with context.stage("publish"):
-        version = _publish(work, candidate, report)
-    return _result(work, version)
+        version = publish(work, candidate, report)
+    return result(work, version)
 
 
-def _adapt(work: Work) -> Candidate:
-    if work.request.own is not None:
-        return adapt_nothing(work, work.request.own)
-    return adapt_frozen(work) if work.request.strategy.freezes_backbone else adapt_trained(work)
+def _cluster(work: Work) -> AbstractContextManager[None]:
+    """The one on which all that this adaptation trains is trained."""
+    if work.request.own is not None or work.request.strategy.freezes_backbone:
+        return nullcontext()
+    from regraft.training.cluster import connected
+
+    return connected(work.context.settings)
 
 
 def own_labels(own: OwnHead, data: DataSet, request: Request) -> tuple[str, ...]:
@@ -112,94 +116,3 @@ def _resolver(context: Context) -> Callable[[str], Path]:
         return Path(context.plugins.dataset_path(reference)).expanduser()
 
     return resolve
-
-
-def _evaluate(work: Work, candidate: Candidate) -> JSON:
-    task, data, seed = work.task, work.data, work.request.spec.seed
-    with work.context.stage("baselines"):
-        baselines = {
-            "majority": majority_baseline(task, data),
-            "simple": simple_baseline(task, data, seed),
-        }
-    with work.context.stage("evaluation"):
-        ours = judge(task, candidate.outputs, task.targets(data.test.labels))
-        return build_report(task, data, ours, baselines, seed)
-
-
-def _publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
-    """Blobs, then the manifest, then the row, then the table: a version is complete or absent."""
-    request, registry = work.request, work.context.registry
-    feature = candidate.choice.feature
-    parity = candidate.parity.as_dict()
-    origin = lineage(request, feature, work.data, work.context.adaptation.id)
-    choice = {"feature": feature.name, "losses": candidate.choice.losses}
-    whole = {**report, "choice": choice, "parity": parity, "lineage": origin}
-    whole["seconds"] = _rounded(work)
-    manifest = Manifest(
-        task=_task_reference(request, work.context),
-        labels=work.task.labels,
-        feature=feature,
-        inputs=InputsRecord.store(work.task.inputs, registry.blobs),
-        backbone=candidate.backbone,
-        head=candidate.head,
-        report=registry.blobs.put(_json(whole)),
-        parity=parity,
-        lineage=origin,
-    )
-    summary = _summary(work, report, parity, candidate.choice)
-    return registry.models.publish(
-        request.spec.name, manifest.store(registry.blobs), summary, request.spec.promote
-    )
-
-
-def _json(value: JSON) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
-
-
-def _task_reference(request: Request, context: Context) -> TaskReference:
-    owner = context.plugins.owner(context.plugins.tasks, request.spec.task)
-    return TaskReference(
-        name=request.spec.task,
-        entry_point=owner.name,
-        distribution=owner.distribution,
-        version=owner.version,
-    )
-
-
-def _summary(work: Work, report: JSON, parity: JSON, choice: Choice) -> JSON:
-    """The figures that a list of versions shows, and that `adapt` answers."""
-    primary, metrics = report["primary"], report["metrics"]
-    spec = work.request.spec
-    return {
-        "task": spec.task,
-        "source": spec.source,
-        "strategy": spec.strategy,
-        "feature": choice.feature.name,
-        "candidates": max(1, len(choice.losses)),
-        "metrics": {
-            "primary": metrics[primary],
-            **{name: value for name, value in metrics.items() if isinstance(value, float)},
-        },
-        "primary_metric": primary,
-        "baselines": {name: m[primary] for name, m in report["baselines"].items()},
-        "gain": report["gain"],
-        "parity": parity,
-        "rows": work.data.counts(),
-    }
-
-
-def _rounded(work: Work) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in work.context.seconds.items()}
-
-
-def _result(work: Work, version: ModelVersion) -> JSON:
-    seconds = _rounded(work)
-    promoted = work.request.spec.promote
-    return {
-        "id": work.context.adaptation.id,
-        "name": version.name,
-        "version": version.version,
-        **version.summary,
-        "seconds": {**seconds, "total": round(sum(seconds.values()), 4)},
-        "endpoint": f"/v2/models/{version.name}" if promoted else None,
-    }

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import Request
@@ -15,6 +15,7 @@ from regraft.features import FeatureCache, compute_features, features_key
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime, available_cpus
+from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +45,26 @@ class Work:
             with self.context.stage("source_export"):
                 self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
         return self.known[feature]
+
+    def parts(self) -> dict[str, tuple[Any, ...]]:
+        """Rows and targets of train and validation, as training takes them."""
+        named = {"train": self.data.train, "validation": self.data.validation}
+        return {name: (part.inputs, self.task.targets(part.labels)) for name, part in named.items()}
+
+
+def recipe(work: Work, strategy: TransferStrategy, feature: Feature) -> Recipe:
+    """What travels to the workers that train the request's source by this strategy."""
+    spec = work.request.spec
+    return Recipe(
+        source=spec.source,
+        task=spec.task,
+        strategy=strategy.name,
+        feature=feature.name,
+        inputs=work.task.inputs,
+        labels=work.task.labels,
+        options=strategy.options.model_dump(mode="json"),
+        seed=spec.seed,
+    )
 
 
 def fitted(work: Work, strategy: TransferStrategy, features: Array) -> "LinearHead | nn.Module":

@@ -18,11 +18,12 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Promotion(BaseModel):
-    """The version that shall answer."""
+    """The version that shall answer; one whose verdict is negative only with `force`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     version: Annotated[int, Field(ge=1)]
+    force: bool = False
 
 
 class Rollback(BaseModel):
@@ -50,8 +51,8 @@ def show(services: FromServices, name: str) -> JSON:
 )
 def promote(services: FromServices, name: str, values: ControlBody) -> JSON:
     """Let a version answer."""
-    version = _parsed(Promotion, values).version
-    return services.registry.models.promote(name, version).as_dict()
+    wanted = _parsed(Promotion, values)
+    return services.registry.models.promote(name, wanted.version, wanted.force).as_dict()
 
 
 @router.post(

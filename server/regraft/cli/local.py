@@ -56,8 +56,8 @@ class LocalBackend:
     def endpoint(self, name: str) -> JSON:
         return self.registry.models.endpoint(name).as_dict()
 
-    def promote(self, name: str, version: int) -> JSON:
-        return self.registry.models.promote(name, version).as_dict()
+    def promote(self, name: str, version: int, force: bool = False) -> JSON:
+        return self.registry.models.promote(name, version, force).as_dict()
 
     def roll_back(self, name: str) -> JSON:
         return self.registry.models.roll_back(name).as_dict()

@@ -17,6 +17,7 @@ MODELS = {
     "strategy": "STRATEGY",
     "metrics.primary": "SCORE",
     "gain.value": "GAIN",
+    "verdict": "VERDICT",
     "created": "CREATED",
 }
 ADAPTATIONS = {
@@ -107,11 +108,12 @@ def show_endpoint(name: str, **given: Any) -> None:
 @endpoints.command()
 @click.argument("name")
 @click.argument("version", type=int)
+@click.option("--force", is_flag=True, help="Also a version whose verdict is negative.")
 @common
-def promote(name: str, version: int, **given: Any) -> None:
+def promote(name: str, version: int, force: bool, **given: Any) -> None:
     """Let VERSION answer."""
     with open_backend(_settings(given)) as backend:
-        _print_endpoint(backend.promote(name, version), given)
+        _print_endpoint(backend.promote(name, version, force), given)
 
 
 @endpoints.command()

@@ -9,21 +9,31 @@ from regraft.cli.output import stdout
 SHOWN_CLASSES = 20
 
 
+AGAINST = {"simple": "the simple baseline", "scratch": "the same architecture from scratch"}
+NAMES = {
+    "majority": "majority baseline",
+    "simple": "simple baseline",
+    "scratch": "same architecture from scratch",
+    "probe": "linear probe, frozen",
+    "source_only": "source data alone",
+}
+
+
 def headline(result: dict[str, Any]) -> str:
     """The one sentence that says whether it was worth it."""
-    gain, metric = result["gain"], result["primary_metric"]
-    value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
+    metric = result["primary_metric"]
+    gains = [gain for gain in (result["gain"], result["gain_scratch"]) if gain]
     return (
         f"{result['name']} version {result['version']}: {metric} "
-        f"{result['metrics']['primary']:.3f}, {value:+.1f} points against the simple baseline "
-        f"(95 % interval {low:+.1f} to {high:+.1f}): {_verdict(low, high)}"
+        f"{result['metrics']['primary']:.3f}, {' and '.join(map(_gain, gains))}: "
+        f"{result['verdict']} transfer"
     )
 
 
-def _verdict(low: float, high: float) -> str:
-    if low > 0:
-        return "better"
-    return "worse" if high < 0 else "no difference is shown"
+def _gain(gain: dict[str, Any]) -> str:
+    value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
+    against = AGAINST[gain["against"]]
+    return f"{value:+.1f} points over {against} (95 % interval {low:+.1f} to {high:+.1f})"
 
 
 def print_result(result: dict[str, Any]) -> None:
@@ -32,8 +42,9 @@ def print_result(result: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("on the test part", metric):
         table.add_column(heading)
-    for name in ("majority", "simple"):
-        table.add_row(f"{name} baseline", f"{result['baselines'][name]:.3f}")
+    for name, value in result["baselines"].items():
+        if value is not None:
+            table.add_row(NAMES[name], f"{value:.3f}")
     table.add_row(f"{result['strategy']} on {result['source']}", f"{result['metrics'][metric]:.3f}")
     console.print(table)
     console.print(headline(result), soft_wrap=True)
@@ -45,6 +56,12 @@ def print_result(result: dict[str, Any]) -> None:
     console.print(f"rows: {rows}; {result['seconds']['total']:.1f} s in all")
     if result["endpoint"]:
         console.print(f"endpoint: {result['endpoint']}")
+    elif result["held_back"]:
+        console.print(
+            f"endpoint: left as it is, because transfer made it worse; "
+            f"`regraft endpoints promote {result['name']} {result['version']} --force` moves it",
+            soft_wrap=True,
+        )
 
 
 def print_version(version: dict[str, Any]) -> None:
@@ -52,7 +69,9 @@ def print_version(version: dict[str, Any]) -> None:
     console, report = stdout(), version["report"]
     console.print(headline(version), soft_wrap=True)
     for note in report["notes"]:
-        console.print(f"note: {note}")
+        console.print(f"note: {note}", soft_wrap=True)
+    for name, reason in report["missing"].items():
+        console.print(f"no {NAMES[name]}: {reason}", soft_wrap=True)
     if "per_class" in report["metrics"]:
         console.print(_classes(report))
         if len(report["labels"]) <= SHOWN_CLASSES:

@@ -74,9 +74,10 @@ class Client:
     def endpoint(self, name: str) -> JSON:
         return self.connection.ask("GET", _path("endpoints", name))
 
-    def promote(self, name: str, version: int) -> JSON:
-        path = _path("endpoints", name, "promote")
-        return self.connection.ask("POST", path, json={"version": version})
+    def promote(self, name: str, version: int, force: bool = False) -> JSON:
+        """Let a version answer; one whose verdict is negative only with `force`."""
+        path, body = _path("endpoints", name, "promote"), {"version": version, "force": force}
+        return self.connection.ask("POST", path, json=body)
 
     def roll_back(self, name: str) -> JSON:
         """Let the version answer that did before the one that answers now."""

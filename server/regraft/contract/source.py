@@ -66,6 +66,8 @@ class SourceModel(ABC):
     modality: str
     trainable: bool = True
     """Whether there is a torch module; without one only strategies that freeze it apply."""
+    pretrained: bool = True
+    """Whether it has learnt anything that could be transferred."""
     inputs: Inputs
     features: tuple[Feature, ...]
     """The places where the backbone can end, the best default of each form first."""

@@ -46,6 +46,8 @@ class Task(ABC):
     """Whether a row is all columns but label and group: cells as texts by the columns' names."""
     classes: ClassVar[bool] = True
     """Whether labels are classes. Else each row has a label of its own, such as a transcript."""
+    calibrates: ClassVar[bool] = False
+    """Whether outputs are probabilities [B, C] of classes, which a temperature may correct."""
     label_suffixes: ClassVar[tuple[str, ...]] = ()
     """Endings of the files that labels are, such as masks; a label is then a content in base64."""
     largest_file: ClassVar[int] = 20 * 2**20

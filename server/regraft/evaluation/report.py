@@ -1,5 +1,6 @@
-"""The report of a version: its metrics on the test part, beside those of the baselines."""
+"""The transfer report of a version: its metrics on the test part, beside those of the baselines."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from regraft.contract import Array, Task
 from regraft.domain import JSON, DataSet, Examples
-from regraft.evaluation.intervals import paired_bootstrap
+from regraft.evaluation.intervals import Interval, paired_bootstrap
+from regraft.evaluation.verdict import decide
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,10 @@ class Judged:
 
     outputs: Array
     metrics: JSON
+
+
+Baselines = Mapping[str, Judged | str]
+"""By name; a text says why there is none."""
 
 
 def judge(task: Task, outputs: Array, targets: Array) -> Judged:
@@ -38,6 +44,42 @@ def simple_baseline(task: Task, data: DataSet, seed: int) -> Judged:
     return judge(task, outputs, task.targets(data.test.labels))
 
 
+def build_report(
+    task: Task, data: DataSet, ours: Judged, baselines: Baselines, seed: int, pretrained: bool
+) -> JSON:
+    """The whole report as JSON. A gain is ours against a baseline, positive is better; the verdict
+    is over the gains against the simple baseline and, where there is one, against scratch."""
+    gains = {
+        name: _gain(task, data.test, (ours, against), seed)
+        for name, against in baselines.items()
+        if isinstance(against, Judged) and name != "majority"
+    }
+    judging = [gains[name] for name in ("simple", "scratch") if name in gains]
+    return {
+        "primary": task.primary,
+        "verdict": decide(judging, pretrained),
+        "metrics": ours.metrics,
+        "baselines": {
+            name: found.metrics if isinstance(found, Judged) else None
+            for name, found in baselines.items()
+        },
+        "missing": {name: why for name, why in baselines.items() if isinstance(why, str)},
+        "gain": _as_dict(gains, "simple", task),
+        "gain_scratch": _as_dict(gains, "scratch", task),
+        "gain_probe": _as_dict(gains, "probe", task),
+        "labels": list(task.labels),
+        "rows": data.counts(),
+        "fingerprint": data.fingerprint,
+        "notes": [*data.notes, *_warnings(gains, pretrained)],
+    }
+
+
+def _gain(task: Task, test: Examples, pair: tuple[Judged, Judged], seed: int) -> Interval:
+    targets = task.targets(test.labels)
+    ours, theirs = (task.scores(judged.outputs, targets) for judged in pair)
+    return paired_bootstrap(ours, theirs, seed, _units(test))
+
+
 def _units(rows: Examples) -> list[str] | None:
     """What the bootstrap draws: groups; a row without one is a unit of its own."""
     if rows.groups is None:
@@ -45,24 +87,27 @@ def _units(rows: Examples) -> list[str] | None:
     return [f"g:{group}" if group else f"r:{i}" for i, group in enumerate(rows.groups)]
 
 
-def build_report(
-    task: Task, data: DataSet, ours: Judged, baselines: dict[str, Judged], seed: int
-) -> JSON:
-    """The whole report as JSON; `gain` is ours against the simple baseline, positive is better."""
-    targets = task.targets(data.test.labels)
-    gain = paired_bootstrap(
-        task.scores(ours.outputs, targets),
-        task.scores(baselines["simple"].outputs, targets),
-        seed,
-        _units(data.test),
-    )
-    return {
-        "primary": task.primary,
-        "metrics": ours.metrics,
-        "baselines": {name: judged.metrics for name, judged in baselines.items()},
-        "gain": {**gain.as_dict(), "against": "simple", "metric": task.primary},
-        "labels": list(task.labels),
-        "rows": data.counts(),
-        "fingerprint": data.fingerprint,
-        "notes": list(data.notes),
-    }
+def _as_dict(gains: Mapping[str, Interval], against: str, task: Task) -> JSON | None:
+    if against not in gains:
+        return None
+    return {**gains[against].as_dict(), "against": against, "metric": task.primary}
+
+
+def _warnings(gains: Mapping[str, Interval], pretrained: bool) -> list[str]:
+    """What a reader must not miss."""
+    found = [
+        f"on the test part it is {100 * -gain.value:.1f} points worse than {KNOWN[name]}"
+        for name, gain in gains.items()
+        if gain.value < 0
+    ]
+    if not pretrained:
+        found.append("the source model has random weights: nothing is transferred from it")
+    return found
+
+
+KNOWN = {
+    "simple": "the simple baseline, which needs no source model",
+    "scratch": "the same architecture trained from random weights",
+    "probe": "a linear probe on the frozen source model",
+    "source_only": "the same source model without a look at the target",
+}

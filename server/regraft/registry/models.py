@@ -44,14 +44,21 @@ class ModelRegistry:
             table.write(self.tables)
         return ModelVersion(name, version, manifest, now, summary)
 
-    def promote(self, name: str, version: int) -> Endpoint:
-        """Point the endpoint at this version."""
+    def promote(self, name: str, version: int, force: bool = False) -> Endpoint:
+        """Point the endpoint at this version; ConflictError if its verdict is negative, unless
+        `force`."""
         with self.engine.begin() as connection:
-            known = connection.scalars(
-                select(schema.versions.c.version).where(schema.versions.c.name == name)
-            ).all()
+            query = select(schema.versions.c.version, schema.versions.c.summary)
+            rows = connection.execute(query.where(schema.versions.c.name == name)).all()
+            known = {row.version: row.summary for row in rows}
             if version not in known:
                 raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
+            if known[version].get("verdict") == "negative" and not force:
+                raise ConflictError(
+                    f"Transfer made version {version} of '{name}' worse than a baseline: its "
+                    "verdict is negative, so that the endpoint stays. To move it nevertheless, "
+                    "promote with force."
+                )
             table = _move(connection, name, version, "promote")
         table.write(self.tables)
         return self.endpoint(name)

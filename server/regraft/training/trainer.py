@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from regraft.contract import Array
 from regraft.domain import JSON
 from regraft.errors import CancelledRunError, RunFailedError
+from regraft.training.alone import Parts
 from regraft.training.build import Recipe
+from regraft.training.clock import Clock
 from regraft.training.cluster import check_fits
 from regraft.training.mailbox import Mailbox
+from regraft.training.outcomes import validated
 from regraft.training.worker import train_worker
 
 MAX_FAILURES = 3
@@ -27,15 +29,16 @@ CANCEL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """One run of Ray Train. `parts` are rows and targets of train and validation; `deadline` is
-    the time, as `time.time` tells it, at which it ends with the best so far."""
+    """One run of Ray Train. `deadline` is the time, as `time.time` tells it, at which it ends with
+    the best so far; with `whole` it fails as soon as it shows that it would not be through."""
 
     recipe: Recipe
-    parts: dict[str, tuple[Sequence[Any], Array]]
+    parts: Parts
     directory: Path
     workers: int | None
     use_gpu: bool | None
     deadline: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
             "parts": ray.put(request.parts),
             "directory": str(request.directory),
             "mailbox": mailbox,
-            "deadline": request.deadline,
+            "clock": Clock(request.deadline, request.whole),
             "threads": int(scaling.resources_per_worker["CPU"]),
         },
         scaling_config=scaling,
@@ -72,28 +75,9 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
         outcome: JSON | None = ray.get(mailbox.outcome.remote())
     finally:
         ray.kill(mailbox)
-    if outcome is not None and outcome["state"] == "expired":
+    if outcome is not None and outcome["state"] == "expired" and not request.whole:
         watcher.report("expired", {"epochs": outcome["epochs"]})
-    return validated(outcome)
-
-
-def validated(outcome: JSON | None) -> JSON:
-    """The metrics of a run that leaves a model; the error that says why it left none."""
-    if outcome is None:
-        raise RunFailedError("Training ended without a result.")
-    if outcome["state"] == "cancelled":
-        raise CancelledRunError("The adaptation was cancelled.")
-    if outcome["state"] == "unstarted":
-        raise RunFailedError(
-            "The budget was spent before training began, so there is no model yet. "
-            "Give more, or take a strategy that freezes the backbone, such as linear-probe."
-        )
-    if outcome["state"] == "diverged":
-        raise RunFailedError(
-            f"diverged: the gradient was not finite in epoch {outcome['epochs'] + 1}. "
-            "Try a smaller learning rate: --option learning_rate=1e-5."
-        )
-    return dict(outcome["validation"])
+    return validated(outcome, request.whole)
 
 
 def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:

@@ -60,7 +60,12 @@ def train_worker(config: dict[str, Any]) -> None:
     os.nice(YIELDING)
     reporter = Reporter(config["mailbox"], rank)
     reporter.report("worker", {"pid": os.getpid(), "workers": world, "device": str(get_device())})
-    ingredients = config["recipe"].open(Plugins.load())
+    ingredients, clock = config["recipe"].open(Plugins.load()), config["clock"]
+
+    def heard(kind: str, data: JSON) -> None:
+        clock.heard(kind, data)
+        reporter.report(kind, data)
+
     around = Surroundings(
         rank=rank,
         world=world,
@@ -68,9 +73,9 @@ def train_worker(config: dict[str, Any]) -> None:
         wrap=prepare_model,
         gather=_gather if world > 1 else lambda array: [array],
         any_rank=_any_rank if world > 1 else lambda flag: flag,
-        report=reporter.report,
+        report=heard,
         cancelled=reporter.cancelled,
-        expired=lambda: config["deadline"] is not None and time.time() > config["deadline"],
+        expired=clock.expired,
     )
     checkpoints = Checkpoints(Path(config["directory"]), f"attempt-{time.time_ns()}")
     loop = Loop(ingredients.model(), ingredients.task, ingredients.strategy, checkpoints, around)

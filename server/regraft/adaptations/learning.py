@@ -1,0 +1,106 @@
+"""What a strategy makes of the source model and the training rows."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regraft.adaptations.choice import Choice, choose_feature
+from regraft.adaptations.work import Work, fitted, frozen_features
+from regraft.contract import Array, Feature, LinearHead, OwnHead
+from regraft.domain import Blob, Examples
+from regraft.export.graph import export_backbone
+from regraft.features import compute_features
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from regraft.model import TargetModel
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A backbone, exported, and a head in the form in which it is served.
+
+    `module` is the backbone that was trained; without one it is the source model's own, frozen.
+    `parameters` learnt.
+    """
+
+    choice: Choice
+    backbone: Blob
+    head: "LinearHead | nn.Module"
+    parameters: int = 0
+    module: "nn.Module | None" = None
+
+    @property
+    def feature(self) -> Feature:
+        return self.choice.feature
+
+    def features(self, work: Work, part: Examples) -> Array:
+        """What the backbone says of these rows [N, …]."""
+        if self.module is None:
+            return frozen_features(work, self.feature, part)
+        return _features(work, self.backbone, part)
+
+
+def learn(work: Work) -> Learnt:
+    """By the request's strategy, on the rows of the train part."""
+    if work.request.own is not None:
+        return _nothing(work, work.request.own)
+    return learn_frozen(work) if work.request.strategy.freezes_backbone else _trained(work)
+
+
+def learn_frozen(work: Work) -> Learnt:
+    """Feature transfer: the source's own graph, and a head fitted on what that very graph says."""
+    choice = choose_feature(work)
+    exported = work.exported(choice.feature)
+    with work.context.stage("features"):
+        features = frozen_features(work, choice.feature, work.data.train)
+    with work.context.stage("train"):
+        head = fitted(work, work.request.strategy, features)
+    return Learnt(choice, exported, _served(work, head), _size(head))
+
+
+def _nothing(work: Work, own: OwnHead) -> Learnt:
+    """No transfer: the source model's own graph, and the head that it came with."""
+    exported = work.exported(own.feature)
+    return Learnt(Choice(own.feature), exported, own.module().eval())
+
+
+def _trained(work: Work) -> Learnt:
+    """Every other transfer: Ray Train changes the backbone, which is then exported anew."""
+    from regraft.adaptations.ray_training import train
+
+    choice = choose_feature(work)
+    trained = train(work, work.request.strategy, choice.feature)
+    with work.context.stage("export"):
+        graph = export_backbone(trained.model.backbone, work.task.inputs, choice.feature)
+        exported = work.context.registry.blobs.put(graph)
+    head = _trained_head(work, trained.model, exported)
+    return Learnt(choice, exported, head, trained.parameters, trained.model.backbone)
+
+
+def _trained_head(work: Work, model: "TargetModel", backbone: Blob) -> "LinearHead | nn.Module":
+    """The head that was trained, or one that is fitted on what the trained backbone says."""
+    strategy = work.request.strategy
+    if not strategy.refits_head:
+        return work.task.serving_head(model.head)
+    with work.context.stage("features"):
+        features = _features(work, backbone, work.data.train)
+    with work.context.stage("train"):
+        return _served(work, fitted(work, strategy, features))
+
+
+def _features(work: Work, backbone: Blob, part: Examples) -> Array:
+    rows, threads = part.inputs, work.threads
+    (found,) = compute_features(work.open(backbone), work.task, rows, threads=threads)
+    return found
+
+
+def _served(work: Work, head: "LinearHead | nn.Module") -> "LinearHead | nn.Module":
+    """A fitted head as it is served."""
+    return head if isinstance(head, LinearHead) else work.task.serving_head(head)
+
+
+def _size(head: "LinearHead | nn.Module") -> int:
+    if isinstance(head, LinearHead):
+        return head.weight.size + head.bias.size
+    return sum(tensor.numel() for tensor in head.state_dict().values())
