@@ -8,6 +8,8 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.as_is import AsIs
     from regraft_transfer.bitfit import BitFit
     from regraft_transfer.contrastive import Contrastive
+    from regraft_transfer.coral import Coral
+    from regraft_transfer.dann import Adversarial
     from regraft_transfer.distillation import Distillation
     from regraft_transfer.full import Full
     from regraft_transfer.gradual_unfreezing import GradualUnfreezing
@@ -18,11 +20,16 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.linear_probe import LinearProbe
     from regraft_transfer.lora import LoRA
     from regraft_transfer.lp_ft import ProbeFirst
+    from regraft_transfer.mcc import MinimumConfusion
+    from regraft_transfer.mmd import MeanDiscrepancy
     from regraft_transfer.prototype import Prototype
+    from regraft_transfer.pseudo_label import PseudoLabel
     from regraft_transfer.scratch import Scratch
     from regraft_transfer.student_init import StudentInit
     from regraft_transfer.wise_ft import WeightEnsemble
 
     feature = [AsIs, LinearProbe, Neighbours, Prototype, Contrastive]
     tuned = [Full, ProbeFirst, GradualUnfreezing, LastLayers, BitFit, LoRA, StartingPoint]
-    return [*feature, *tuned, WeightEnsemble, LayerDrop, StudentInit, Distillation, Scratch]
+    smaller = [LayerDrop, StudentInit, Distillation]
+    across = [Coral, MeanDiscrepancy, Adversarial, MinimumConfusion, PseudoLabel]
+    return [*feature, *tuned, WeightEnsemble, *smaller, *across, Scratch]

@@ -22,6 +22,9 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 UPLOADED = "dataset:"
 """How a reference to data begins that came over the network."""
 
+DATA_FIELDS = ("data", "source_data", "unlabelled", "validation", "test")
+"""The fields of a spec that name data."""
+
 RESERVED_NAMES = frozenset({"stats", "versions", "ready"})
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -31,15 +34,19 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 class AdaptationSpec(BaseModel):
     """What a user asks for: one adaptation of one source model to one data set.
 
-    `data`, `test` and `validation` are paths or data-set references; fractions are of the
-    rows of `data`, in the order train, validation, test. After `budget` seconds training ends with
+    `data`, the rows of the target, `test` and `validation` are paths or data-set references;
+    fractions are of the rows of `data`, in the order train, validation, test. `source_data` are
+    labelled rows of another domain, which are trained on too, and `unlabelled` rows of the target
+    without labels; with these `data` may be absent. After `budget` seconds training ends with
     the best model so far. `force` lets a version answer whose verdict is negative.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    data: str
+    data: str | None = None
+    source_data: str | None = None
+    unlabelled: str | None = None
     task: str = "text-classification"
     source: str
     strategy: str = "linear-probe"
@@ -63,6 +70,19 @@ class AdaptationSpec(BaseModel):
         if name in RESERVED_NAMES:
             raise ValueError(f"'{name}' is reserved; choose another name")
         return name
+
+    @model_validator(mode="after")
+    def _target_is_known(self) -> Self:
+        if self.data is None and self.source_data is None:
+            raise ValueError("data is missing: name a file of labelled rows")
+        if self.data is None and self.test is None:
+            raise ValueError("without data of the target test is needed: labelled rows of it")
+        return self
+
+    def references(self) -> dict[str, str]:
+        """The data that it names, by field."""
+        found = {field: getattr(self, field) for field in DATA_FIELDS}
+        return {field: reference for field, reference in found.items() if reference is not None}
 
     @model_validator(mode="after")
     def _split_sums_to_one(self) -> Self:
@@ -143,6 +163,9 @@ class Contents(Sequence[bytes]):
         return Contents(tuple(self.places[index] for index in indices))
 
 
+PARTS = ("train", "validation", "test", "unlabelled", "source")
+
+
 @dataclass(frozen=True)
 class Examples:
     """Labelled rows. `numbers` are the data-row numbers in the file, from 1; `keys` tell inputs
@@ -156,6 +179,21 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def joined(self, other: "Examples") -> "Examples":
+        """These rows, then the others; groups of one name in both are one group."""
+        inputs: Sequence[Any]
+        if isinstance(self.inputs, Contents) and isinstance(other.inputs, Contents):
+            inputs = Contents(self.inputs.places + other.inputs.places)
+        else:
+            inputs = (*self.inputs, *other.inputs)
+        return Examples(
+            inputs,
+            self.labels + other.labels,
+            self.numbers + other.numbers,
+            _joined(self.groups, other.groups, len(self), len(other)),
+            None if self.keys is None or other.keys is None else self.keys + other.keys,
+        )
 
     @property
     def identities(self) -> Sequence[str]:
@@ -177,9 +215,22 @@ class Examples:
         )
 
 
+def _joined(
+    one: tuple[str, ...] | None, other: tuple[str, ...] | None, first: int, second: int
+) -> tuple[str, ...] | None:
+    """Groups of joined rows; a row without one has the group ""."""
+    if one is None and other is None:
+        return None
+    return (one or ("",) * first) + (other or ("",) * second)
+
+
 @dataclass(frozen=True)
 class DataSet:
-    """A data set in three parts that share no row, with what is worth telling about it."""
+    """A data set in parts that share no row, with what is worth telling about it.
+
+    `train` holds the rows of the target, then those of the source domain. `source` are rows of the
+    source domain that are held out, `unlabelled` rows of the target have no labels.
+    """
 
     train: Examples
     validation: Examples
@@ -187,9 +238,12 @@ class DataSet:
     labels: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    unlabelled: Examples | None = None
+    source: Examples | None = None
 
     def counts(self) -> dict[str, int]:
-        return {part: len(getattr(self, part)) for part in ("train", "validation", "test")}
+        parts = {part: getattr(self, part) for part in PARTS}
+        return {part: len(rows) for part, rows in parts.items() if rows is not None}
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,12 @@ def test_request_has_its_names_looked_up_and_its_options_read(check: Any) -> Non
     assert [feature.name for feature in request.candidates] == ["layer-3"]
 
 
+def test_strategy_across_domains_wants_rows_without_labels(check: Any) -> None:
+    with pytest.raises(InvalidInputError, match="name a file of them with --unlabelled"):
+        check(strategy="coral")
+    assert check(strategy="coral", unlabelled="rows.csv").strategy.name == "coral"
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -50,6 +56,8 @@ def test_request_has_its_names_looked_up_and_its_options_read(check: Any) -> Non
         ({"split": (0.5, 0.4, 0.4)}, r"must sum to 1, not 1\.3"),
         ({"split": (1, 0.0, 0.0)}, r"split\.0: .*less than 1.*split\.1: .*greater than 0"),
         ({"seed": -1}, "seed: .*not '-1'"),
+        ({"data": None}, "data is missing: name a file of labelled rows"),
+        ({"data": None, "source_data": "x.csv"}, "without data of the target test is needed"),
         ({"sauce": "x"}, "sauce: there is no such option"),
         ({"source": None}, "source: .*valid string"),
     ],

@@ -40,8 +40,10 @@ class Folder:
         return read_table(name, Path(self.write(name, content)), Settings(**settings))
 
     def load(self, content: str | bytes, name: str = "data.csv", **spec: Any) -> DataSet:
-        data = self.write(name, content)
-        asked = AdaptationSpec(name="model", data=data, source="any", **spec)
+        return self.load_spec(data=self.write(name, content), **spec)
+
+    def load_spec(self, **spec: Any) -> DataSet:
+        asked = AdaptationSpec(name="model", source="any", **spec)
         return load_dataset(asked, Shouting, Settings())
 
     def problems(

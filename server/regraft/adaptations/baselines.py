@@ -46,7 +46,7 @@ def probe_baseline(work: Work, learnt: Learnt) -> Judged:
     else:
         kind = work.context.plugins.strategy(PROBE)
         strategy = with_options(kind, {}, request.spec.seed)
-        chosen = replace(request, strategy=strategy, candidates=(learnt.feature,))
-        probe = learn_frozen(replace(work, request=chosen))
+        chosen = replace(request, strategy=strategy)
+        probe = learn_frozen(replace(work, request=chosen), learnt.feature)
     targets = work.task.targets(work.data.test.labels)
     return judge(work.task, outputs_of(work, probe, work.data.test), targets)

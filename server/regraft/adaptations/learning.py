@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regraft.adaptations.choice import Choice, choose_feature
+from regraft.adaptations.training import Runner, Trained, on_ray, train
 from regraft.adaptations.work import Work, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.domain import Blob, Examples
@@ -41,16 +42,20 @@ class Learnt:
         return _features(work, self.backbone, part)
 
 
-def learn(work: Work) -> Learnt:
+def learn(work: Work, run: Runner = on_ray) -> Learnt:
     """By the request's strategy, on the rows of the train part."""
     if work.request.own is not None:
         return _nothing(work, work.request.own)
-    return learn_frozen(work) if work.request.strategy.freezes_backbone else _trained(work)
-
-
-def learn_frozen(work: Work) -> Learnt:
-    """Feature transfer: the source's own graph, and a head fitted on what that very graph says."""
+    if work.request.strategy.freezes_backbone:
+        return learn_frozen(work)
     choice = choose_feature(work)
+    return export_trained(work, choice, train(work, work.request.strategy, choice.feature, run))
+
+
+def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
+    """Feature transfer: the source's own graph, and a head fitted on what that very graph says.
+    Without a feature it is chosen."""
+    choice = choose_feature(work) if feature is None else Choice(feature)
     exported = work.exported(choice.feature)
     with work.context.stage("features"):
         features = frozen_features(work, choice.feature, work.data.train)
@@ -65,12 +70,8 @@ def _nothing(work: Work, own: OwnHead) -> Learnt:
     return Learnt(Choice(own.feature), exported, own.module().eval())
 
 
-def _trained(work: Work) -> Learnt:
-    """Every other transfer: Ray Train changes the backbone, which is then exported anew."""
-    from regraft.adaptations.ray_training import train
-
-    choice = choose_feature(work)
-    trained = train(work, work.request.strategy, choice.feature)
+def export_trained(work: Work, choice: Choice, trained: Trained) -> Learnt:
+    """Every other transfer changes the backbone, which is exported anew."""
     with work.context.stage("export"):
         graph = export_backbone(trained.model.backbone, work.task.inputs, choice.feature)
         exported = work.context.registry.blobs.put(graph)

@@ -32,7 +32,12 @@ def lineage(request: Request, feature: Feature, data: DataSet, adaptation: str) 
             "sha256": request.source.fingerprint(),
             "feature": feature.name,
         },
-        "data": {"reference": spec.data, "fingerprint": data.fingerprint, "rows": data.counts()},
+        "data": {
+            "reference": spec.data or spec.source_data,
+            "references": spec.references(),
+            "fingerprint": data.fingerprint,
+            "rows": data.counts(),
+        },
         "task": spec.task,
         "strategy": {
             "name": spec.strategy,

@@ -56,6 +56,11 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
         own = own_head(source, task)
         return Request(spec, task, strategy, source, (own.feature,), own)
     check_fits(beginnings(strategy, plugins), source, task)
+    if strategy.unlabelled == "needed" and spec.unlabelled is None:
+        raise InvalidInputError(
+            f"Strategy '{strategy.name}' learns from rows of the target without labels: name a "
+            "file of them with --unlabelled."
+        )
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)

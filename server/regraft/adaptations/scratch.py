@@ -2,27 +2,18 @@
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from regraft.adaptations.learning import Learnt
 from regraft.adaptations.request import with_options
-from regraft.adaptations.work import Work, recipe
-from regraft.arrays import joined_rows
-from regraft.contract import Array, TransferStrategy
-from regraft.domain import Examples
+from regraft.adaptations.training import Limits, here, on_ray, train
+from regraft.adaptations.trial import answers
+from regraft.adaptations.work import Work
+from regraft.contract import TransferStrategy
 from regraft.errors import UnsupportedError
 from regraft.evaluation.report import Judged, judge
 from regraft.reference import untrained
-from regraft.training.clock import Clock
-from regraft.training.outcomes import validated
-
-if TYPE_CHECKING:
-    from regraft.model import TargetModel
 
 STRATEGY = "scratch"
-BATCH = 32
 BACKWARD = 2
 """A backward pass costs about as much as two forward ones."""
 
@@ -37,11 +28,12 @@ def scratch_baseline(work: Work, learnt: Learnt) -> Judged:
     elsewhere = _untrained(work)
     if learnt.module is None:
         _check_time(work, learnt, strategy, seconds)
-        model = _train_here(elsewhere, learnt, strategy, seconds)
-    else:
-        model = _train_on_ray(elsewhere, learnt, strategy, seconds)
+    run = here if learnt.module is None else on_ray
+    limits = Limits(time.time() + seconds, whole=True, stage="scratch")
+    trained = train(elsewhere, strategy, learnt.feature, run, limits)
     with work.context.stage("scratch"):
-        outputs = _outputs(model, work, work.data.test)
+        head = work.task.serving_head(trained.model.head)
+        outputs = answers(work, trained, head, work.data.test)
     return judge(work.task, outputs, work.task.targets(work.data.test.labels))
 
 
@@ -85,47 +77,3 @@ def _check_time(work: Work, learnt: Learnt, strategy: TransferStrategy, seconds:
         raise UnsupportedError(
             f"it would take {least:.0f} s or more, and the adaptation took {seconds:.0f} s"
         )
-
-
-def _train_here(
-    work: Work, learnt: Learnt, strategy: TransferStrategy, seconds: float
-) -> "TargetModel":
-    import torch
-
-    from regraft.training.alone import train_alone
-
-    context = work.context
-    ingredients = recipe(work, strategy, learnt.feature).open(context.plugins)
-    clock = Clock(time.time() + seconds, whole=True)
-    before = torch.get_num_threads()
-    torch.set_num_threads(work.threads)
-    try:
-        with context.stage("scratch"):
-            model, outcome = train_alone(ingredients, work.parts(), clock, context.cancelled)
-    finally:
-        torch.set_num_threads(before)
-    validated(vars(outcome), whole=True)
-    return model
-
-
-def _train_on_ray(
-    work: Work, learnt: Learnt, strategy: TransferStrategy, seconds: float
-) -> "TargetModel":
-    from regraft.adaptations.ray_training import Limits, train
-
-    limits = Limits(time.time() + seconds, whole=True, stage="scratch")
-    return train(work, strategy, learnt.feature, limits).model
-
-
-def _outputs(model: "TargetModel", work: Work, part: Examples) -> Array:
-    """By torch: nobody will serve it."""
-    from regraft.export.parity import torch_outputs
-
-    head = work.task.serving_head(model.head)
-    answer = torch_outputs(model.backbone, head, work.task)
-    order = np.argsort([work.task.size(row) for row in part.inputs], kind="stable")
-    chunks = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    found = joined_rows([answer([part.inputs[int(i)] for i in chunk]) for chunk in chunks])
-    ordered = np.empty_like(found)
-    ordered[order] = found
-    return ordered

@@ -47,9 +47,14 @@ class Work:
         return self.known[feature]
 
     def parts(self) -> dict[str, tuple[Any, ...]]:
-        """Rows and targets of train and validation, as training takes them."""
-        named = {"train": self.data.train, "validation": self.data.validation}
-        return {name: (part.inputs, self.task.targets(part.labels)) for name, part in named.items()}
+        """Rows and targets of train and validation, as training takes them, and rows of the target
+        without labels."""
+        train, validation, more = self.data.train, self.data.validation, self.data.unlabelled
+        others = () if more is None else more.inputs
+        return {
+            "train": (train.inputs, self.task.targets(train.labels), others),
+            "validation": (validation.inputs, self.task.targets(validation.labels)),
+        }
 
 
 def recipe(work: Work, strategy: TransferStrategy, feature: Feature) -> Recipe:

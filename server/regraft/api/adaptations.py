@@ -50,7 +50,8 @@ def submit(
 ) -> JSON:
     """Check the whole request, then start an adaptation.
 
-    `data`, `test` and `validation` are references of uploaded data sets.
+    `data`, `source_data`, `unlabelled`, `test` and `validation` are references of uploaded data
+    sets.
     """
     spec = parse_spec(values)
     _check_uploaded(spec, services)
@@ -113,13 +114,7 @@ async def events(
 
 def _check_uploaded(spec: AdaptationSpec, services: Services) -> None:
     """A client must not make the server read the files of its own disk."""
-    for field, reference in (
-        ("data", spec.data),
-        ("test", spec.test),
-        ("validation", spec.validation),
-    ):
-        if reference is None:
-            continue
+    for field, reference in spec.references().items():
         if not reference.startswith(UPLOADED):
             raise InvalidInputError(
                 f"{field}: a server takes a data set as '{UPLOADED}ID', not {reference[:60]!r}. "

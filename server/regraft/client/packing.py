@@ -38,10 +38,10 @@ class Packing:
         chosen = choose_columns(table, columns, spec)
         return cls(task, chosen.input, chosen.label)
 
-    def packed(self, path: Path, target: Path) -> Path:
+    def packed(self, path: Path, target: Path, labelled: bool = True) -> Path:
         """A Parquet file at `target` with contents in place of paths; `path` itself where there are
         none. Raises DataError with every file that cannot be found or read."""
-        table = read_table(str(path), path, Settings(), self.task["suffixes"])
+        table = read_table(str(path), path, Settings(), self.task["suffixes"], labelled)
         found = {name: _places(table, name) for name in self._columns(table)}
         if all(isinstance(place, bytes) for places in found.values() for place in places):
             return path

@@ -9,8 +9,6 @@ from regraft.domain import JSON, UPLOADED, AdaptationSpec
 from regraft.errors import DataError, Problem
 from regraft.reference import located
 
-FIELDS = ("data", "test", "validation")
-
 
 def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
     """The spec with references in place of its local files, each of which is sent once; where rows
@@ -18,21 +16,23 @@ def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec
 
     Raises DataError before anything is sent if one of them is missing or cannot be read.
     """
-    given = {field: getattr(spec, field) for field in FIELDS}
+    given: dict[str, str | None] = {**spec.references()}
     local = {name for name in given.values() if name and not name.startswith(UPLOADED)}
     task = _task(spec.task, connection) if local else None
     paths = {name: _checked(name, task is not None) for name in sorted(local)}
     with TemporaryDirectory() as scratch:
         if task is not None:
-            packing = Packing.of(task, spec, paths.get(spec.data))
+            packing = Packing.of(task, spec, paths.get(spec.data or spec.source_data or ""))
             given["input_column"] = packing.column
             paths = {
-                name: packing.packed(path, Path(scratch) / f"{number}.parquet")
+                name: packing.packed(
+                    path, Path(scratch) / f"{number}.parquet", name != spec.unlabelled
+                )
                 for number, (name, path) in enumerate(paths.items())
             }
         references = {name: _upload(path, connection) for name, path in paths.items()}
     return spec.model_copy(
-        update={field: references.get(name, name) for field, name in given.items()}
+        update={field: references.get(name or "", name) for field, name in given.items()}
     )
 
 

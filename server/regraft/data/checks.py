@@ -22,7 +22,7 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     A row without a group has the group "". Raises DataError with the problems of all rows:
     empty-input, empty-label, unusable-input, unusable-label, unusable-group, bad-encoding.
     """
-    inputs, keys, problems = _records(table, roles) if task.records else _inputs(table, roles, task)
+    inputs, keys, problems = _inputs_of(table, roles, task)
     labels, found = _labels(table, roles.label, task)
     problems += found
     groups = None
@@ -38,6 +38,25 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
         groups=None if groups is None else tuple(group.strip() for group in groups),
         keys=keys,
     )
+
+
+def read_unlabelled(table: Table, roles: Roles, task: type[Task]) -> Examples:
+    """The rows of a table as examples whose labels are "", whatever it says of them.
+
+    Raises DataError with the problems of all rows: empty-input, unusable-input, bad-encoding.
+    """
+    inputs, keys, problems = _inputs_of(table, roles, task)
+    if problems:
+        raise DataError(table.source, sorted(problems, key=lambda problem: problem.row or 0))
+    numbers = tuple(range(1, table.height + 1))
+    return Examples(inputs, ("",) * table.height, numbers, keys=keys)
+
+
+def _inputs_of(
+    table: Table, roles: Roles, task: type[Task]
+) -> tuple[Sequence[Any], tuple[str, ...] | None, list[Problem]]:
+    """Inputs, their keys where they are no text, and what is wrong with some."""
+    return _records(table, roles) if task.records else _inputs(table, roles, task)
 
 
 def _labels(table: Table, column: str, task: type[Task]) -> tuple[list[str], list[Problem]]:

@@ -9,23 +9,25 @@ from regraft.errors import DataError, Problem
 FILE, LABEL = "path", "label"
 
 
-def read_folder(source: str, path: Path, suffixes: Sequence[str]) -> Table:
+def read_folder(source: str, path: Path, suffixes: Sequence[str], labelled: bool = True) -> Table:
     """Columns path (relative to `path`) and label (the first folder's name), ordered by path.
+
+    Unless `labelled`, files may also lie in `path` itself.
 
     Hidden files and files of other kinds are passed over. Raises DataError (no-rows).
     """
-    found = sorted(_files(path, suffixes))
+    found = sorted(_files(path, suffixes, 2 if labelled else 1))
     if not found:
         raise DataError(source, [Problem("no-rows", _nothing(path, suffixes))])
     columns = {FILE: [str(file) for file in found], LABEL: [file.parts[0] for file in found]}
     return Table(source, (FILE, LABEL), len(found), columns.__getitem__, path)
 
 
-def _files(path: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+def _files(path: Path, suffixes: Sequence[str], depth: int) -> Iterator[Path]:
     for file in path.rglob("*"):
         relative = file.relative_to(path)
         hidden = any(part.startswith(".") for part in relative.parts)
-        fits = len(relative.parts) > 1 and file.suffix.lower() in suffixes
+        fits = len(relative.parts) >= depth and file.suffix.lower() in suffixes
         if fits and not hidden and file.is_file():
             yield relative
 

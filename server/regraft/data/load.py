@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from regraft.contract import Task
-from regraft.data.checks import check_classes, check_known, check_several, read_examples
+from regraft.data.checks import (
+    check_classes,
+    check_known,
+    check_several,
+    read_examples,
+    read_unlabelled,
+)
 from regraft.data.columns import Roles, check_present, choose_columns
 from regraft.data.fingerprint import fingerprint, in_canonical_order
 from regraft.data.notes import contradiction_notes, label_notes, missing_class_notes
@@ -20,10 +26,15 @@ from regraft.errors import DataError, Problem, RegraftError
 from regraft.settings import Settings
 
 Files = Mapping[str, Examples]
-"""The examples of each file, by its role: data, validation, test."""
+"""The examples of each file, by its role: a field of the spec."""
 
 ALIKE = ("every row",)
 """The one class of all rows, where labels are none."""
+
+RIGHTS = ("test", "validation", "data", "source_data", "unlabelled")
+"""Of a row that two files have, the first of these keeps it."""
+HELD_OUT = 0.2
+"""The share of the source domain's rows that tells how much of it is forgotten."""
 
 
 def load_dataset(
@@ -32,18 +43,21 @@ def load_dataset(
     settings: Settings,
     resolve: Callable[[str], Path] = Path,
 ) -> DataSet:
-    """The data of a spec as three parts that share no input and no group.
+    """The data of a spec as parts that share no input and no group.
 
     `resolve` gives the local path of a reference. The same rows, seed and fractions give the same
     parts, whatever the order of the rows. Raises DataError with every problem found in a file.
     """
     tables = {
-        role: read_table(reference, _local(reference, resolve), settings, task.suffixes)
-        for role, reference in _references(spec).items()
+        role: read_table(
+            reference, _local(reference, resolve), settings, task.suffixes, role != "unlabelled"
+        )
+        for role, reference in spec.references().items()
     }
-    roles = choose_columns(tables["data"], task.columns, spec)
+    roles = choose_columns(tables[_main(spec)], task.columns, spec)
     ordered = {
-        role: in_canonical_order(_examples(table, roles, task)) for role, table in tables.items()
+        role: in_canonical_order(_examples(role, table, roles, task))
+        for role, table in tables.items()
     }
     files = {role: examples for role, (examples, _) in ordered.items()}
     labels = _labels(spec, files, task)
@@ -54,10 +68,15 @@ def load_dataset(
         "split": [spec.split, spec.seed, spec.limit_rows],
     }
     if task.classes:
-        notes = [*_class_notes(files, labels), *notes]
+        notes = [*_class_notes(files, labels, _main(spec)), *notes]
     if roles.guessed:
         notes = [_guess(roles), *notes]
     return DataSet(**parts, labels=labels, fingerprint=fingerprint(facts), notes=tuple(notes))
+
+
+def _main(spec: AdaptationSpec) -> str:
+    """The file that says what the columns and the labels are."""
+    return "source_data" if spec.data is None else "data"
 
 
 def _local(reference: str, resolve: Callable[[str], Path]) -> Path:
@@ -70,50 +89,62 @@ def _local(reference: str, resolve: Callable[[str], Path]) -> Path:
         raise DataError(reference, [Problem("missing-file", f"no such path: {error}")]) from error
 
 
-def _references(spec: AdaptationSpec) -> dict[str, str]:
-    references = {"data": spec.data, "validation": spec.validation, "test": spec.test}
-    return {role: reference for role, reference in references.items() if reference is not None}
-
-
-def _examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
-    """The rows of any of the files: the columns are those of DATA, which alone needs the group."""
+def _examples(role: str, table: Table, roles: Roles, task: type[Task]) -> Examples:
+    """The rows of any of the files: the columns are those of the main one, which alone needs the
+    group."""
     inputs = roles.records if task.records else (roles.input,)
+    if role == "unlabelled":
+        check_present(table, inputs)
+        return read_unlabelled(table, roles, task)
     check_present(table, [*inputs, roles.label])
     known = roles if roles.group in table.names else replace(roles, group=None)
     return read_examples(table, known, task)
 
 
 def _labels(spec: AdaptationSpec, files: Files, task: type[Task]) -> tuple[str, ...]:
-    labels = task.labels_of(files["data"].labels)
+    main, references = _main(spec), spec.references()
+    labels = task.labels_of(files[main].labels)
     if not task.classes:
-        check_several(spec.data, labels, task)
+        check_several(references[main], labels, task)
         return labels
-    check_classes(spec.data, labels)
-    for role, reference in _references(spec).items():
-        check_known(reference, files[role], labels)
+    check_classes(references[main], labels)
+    for role, reference in references.items():
+        if role != "unlabelled":
+            check_known(reference, files[role], labels)
     return labels
 
 
 def _parts(
     spec: AdaptationSpec, files: Files, labels: tuple[str, ...]
 ) -> tuple[dict[str, Examples], list[str]]:
-    """The three parts, and notes on the rows that are in none."""
+    """The parts, and notes on the rows that are in none."""
     given, notes = _set_apart(spec, files)
-    data, rng = given.pop("data"), np.random.default_rng(spec.seed)
+    main, rng = _main(spec), np.random.default_rng(spec.seed)
+    data = given.pop(main)
     if spec.limit_rows is not None and spec.limit_rows < len(data):
         kept = subset(data, labels, spec.limit_rows, rng)
         notes.append(f"{len(kept):,} of {len(data):,} rows are used (limit_rows)")
         data = kept
     fractions = dict(zip(("train", "validation", "test"), spec.split, strict=True))
+    if spec.data is None:
+        # The target's test part is a file; that of the source domain tells what is forgotten.
+        fractions["source"] = fractions.pop("test")
     wanted = {part: share for part, share in fractions.items() if part not in given}
-    return {**split(spec.data, data, labels, wanted, rng), **given}, notes
+    parts = split(spec.references()[main], data, labels, wanted, rng)
+    if "source_data" in given:
+        rows = given.pop("source_data")
+        shares = {"train": 1 - HELD_OUT, "source": HELD_OUT}
+        known = tuple(label for label in labels if label in {*rows.labels}) or labels
+        other = split(spec.references()["source_data"], rows, known, shares, rng)
+        parts = {**parts, "train": parts["train"].joined(other["train"]), "source": other["source"]}
+    return {**parts, **given}, notes
 
 
 def _set_apart(spec: AdaptationSpec, files: Files) -> tuple[dict[str, Examples], list[str]]:
-    """The files without the rows that a file with more of a right to them has: test has most."""
+    """The files without the rows that a file with more of a right to them has."""
     kept: dict[str, Examples] = {}
     notes = []
-    for role in [role for role in ("test", "validation", "data") if role in files]:
+    for role in [role for role in RIGHTS if role in files]:
         kept[role] = without_overlap(files[role], kept.values())
         dropped = len(files[role]) - len(kept[role])
         if dropped:
@@ -122,7 +153,7 @@ def _set_apart(spec: AdaptationSpec, files: Files) -> tuple[dict[str, Examples],
             notes.append(f"{dropped:,} rows of the {role} file were dropped: {reason}")
             if not kept[role]:
                 problem = Problem("no-rows", f"no row is left: {reason}")
-                raise DataError(_references(spec)[role], [problem])
+                raise DataError(spec.references()[role], [problem])
     return kept, notes
 
 
@@ -130,8 +161,9 @@ def _guess(roles: Roles) -> str:
     return f"the column '{roles.input}' was taken for the input and '{roles.label}' for the label"
 
 
-def _class_notes(files: Files, labels: tuple[str, ...]) -> list[str]:
-    notes = label_notes(files["data"].labels) + contradiction_notes(files["data"])
+def _class_notes(files: Files, labels: tuple[str, ...], main: str) -> list[str]:
+    notes = label_notes(files[main].labels) + contradiction_notes(files[main])
     for role, examples in files.items():
-        notes += missing_class_notes(role, examples, labels)
+        if role != "unlabelled":
+            notes += missing_class_notes(role, examples, labels)
     return notes

@@ -21,16 +21,23 @@ READERS: dict[str, Callable[[str, Path], Table]] = {
 }
 
 
-def read_table(source: str, path: Path, settings: Settings, suffixes: Sequence[str] = ()) -> Table:
+def read_table(
+    source: str,
+    path: Path,
+    settings: Settings,
+    suffixes: Sequence[str] = (),
+    labelled: bool = True,
+) -> Table:
     """The table in the file at `path`, its format told by the suffix; where rows are files with one
-    of `suffixes`, also a folder that has a folder of them for each class.
+    of `suffixes`, also a folder that has a folder of them for each class, or, unless `labelled`,
+    them themselves.
 
     `source` names the file in errors. Raises DataError: missing-file, unreadable-file, too-large,
     unsupported-format, too-many-rows, and what the format's reader raises.
     """
     try:
         if suffixes and path.is_dir():
-            table = read_folder(source, path, suffixes)
+            table = read_folder(source, path, suffixes, labelled)
         else:
             _check_file(source, path, settings.max_upload)
             table = _reader(source, path)(source, path)

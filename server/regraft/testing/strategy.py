@@ -232,7 +232,8 @@ def train(
         cancelled=lambda: sum(kind == "epoch" for kind, _ in events) == stop_after,
     )
     loop = Loop(model, toy_task(), made, Checkpoints(folder, "attempt"), around)
-    outcome = loop.run(toy_part(72, seed=1), toy_part(24, seed=2))
+    others = 0 if strategy.unlabelled == "unused" else 24
+    outcome = loop.run(toy_part(72, seed=1, unlabelled=others), toy_part(24, seed=2))
     return model, outcome, _losses([data for kind, data in events if kind == "step"])
 
 

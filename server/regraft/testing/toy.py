@@ -111,11 +111,13 @@ def toy_model(seed: int) -> TargetModel:
     return TargetModel(ToyEncoder(), toy_task().head(FEATURE), example)
 
 
-def toy_part(rows: int, seed: int) -> Part:
-    """Rows of 3 to 9 words, four of five of them from the words of their class."""
+def toy_part(rows: int, seed: int, unlabelled: int = 0) -> Part:
+    """Rows of 3 to 9 words, four of five of them from the words of their class; as many more
+    without labels as are asked for."""
     rng = np.random.default_rng(seed)
     targets = np.arange(rows) % len(LABELS)
-    return Part([_row(int(target), rng) for target in targets], targets)
+    known = [_row(int(target), rng) for target in targets]
+    return Part(known, targets, [_row(n % len(LABELS), rng) for n in range(unlabelled)])
 
 
 def _row(target: int, rng: np.random.Generator) -> tuple[int, ...]:

@@ -1,0 +1,160 @@
+"""Training, with what a strategy begins with first: by Ray Train, or in this process."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regraft.adaptations.request import earlier
+from regraft.adaptations.work import Work, fitted, frozen_features, recipe
+from regraft.contract import Feature, LinearHead, TransferStrategy
+from regraft.domain import JSON
+from regraft.errors import UnsupportedError
+from regraft.training.build import Ingredients, Recipe
+from regraft.training.clock import Clock
+from regraft.training.outcomes import validated
+
+if TYPE_CHECKING:
+    from regraft.model import TargetModel
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When training ends, as `time.time` tells it, whether it fails where it is not through, and
+    as which stage its time counts."""
+
+    deadline: float | None = None
+    whole: bool = False
+    stage: str = "train"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished model, and how many of its parameters learnt."""
+
+    recipe: Recipe
+    model: "TargetModel"
+    parameters: int
+
+
+Runner = Callable[[Work, Recipe, Path, Limits], Trained]
+"""Trains a recipe; the folder is its own. The model is that of the best epoch, finished."""
+
+
+def train(
+    work: Work,
+    strategy: TransferStrategy,
+    feature: Feature,
+    run: Runner,
+    limits: Limits | None = None,
+) -> Trained:
+    """The strategy's model, in this process, what it begins with trained first. The limits are
+    those of the adaptation's budget unless there are others."""
+    directory = work.context.registry.home.run(work.context.adaptation.id)
+    try:
+        chosen = limits or Limits(work.context.deadline)
+        return _trained(work, (strategy, feature), run, (directory, chosen))
+    finally:
+        # The weights are in the model, or of no use to anybody.
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
+    """By Ray Train, on a cluster of its own unless one is connected."""
+    from regraft.training.checkpoints import Checkpoints
+    from regraft.training.cluster import connected
+    from regraft.training.trainer import TrainingRequest, Watcher, train_on_ray
+
+    context, workers = work.context, work.request.spec.workers
+    run = TrainingRequest(made, work.parts(), folder, workers, context.settings.use_gpu)
+    request = replace(run, deadline=limits.deadline, whole=limits.whole)
+    # Progress is the adaptation's; a baseline's would look the same.
+    report = _nothing if limits.whole else context.report
+    with connected(context.settings):
+        train_on_ray(request, Watcher(report, context.cancelled))
+    ingredients = made.open(context.plugins)
+    model = ingredients.model()
+    return _finished(made, ingredients, model, Checkpoints(folder, "read").load_best)
+
+
+def here(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
+    """In this process, by the threads that the settings allow."""
+    import torch
+
+    from regraft.training.alone import train_alone
+    from regraft.training.checkpoints import Checkpoints
+
+    context, before = work.context, torch.get_num_threads()
+    torch.set_num_threads(work.threads)
+    ingredients = made.open(context.plugins)
+    model, checkpoints = ingredients.model(), Checkpoints(folder, "here")
+    clock = Clock(limits.deadline, limits.whole)
+    try:
+        outcome = train_alone(
+            ingredients, (model, checkpoints), work.parts(), clock, context.cancelled
+        )
+    finally:
+        torch.set_num_threads(before)
+    validated(vars(outcome), limits.whole)
+    return _finished(made, ingredients, model, checkpoints.load_best)
+
+
+def _nothing(kind: str, data: JSON) -> None:
+    """Nobody is told."""
+
+
+def _finished(
+    made: Recipe,
+    ingredients: Ingredients,
+    model: "TargetModel",
+    load_best: "Callable[[TargetModel], None]",
+) -> Trained:
+    strategy = ingredients.strategy
+    learning = [p for group in strategy.parameter_groups(model) for p in group.parameters]
+    load_best(model)
+    count = sum(parameter.numel() for parameter in learning)
+    return Trained(made, strategy.finish(model), count)
+
+
+Wanted = tuple[TransferStrategy, Feature]
+
+
+def _trained(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) -> Trained:
+    directory, limits = where
+    made = _after(work, what, run, where)
+    with work.context.stage(limits.stage):
+        return run(work, made, directory / what[0].name, limits)
+
+
+def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) -> Recipe:
+    """The recipe, with the result of the strategy that this one begins with; training that takes
+    half of the time that is left."""
+    from regraft.training.checkpoints import save_weights
+
+    (strategy, feature), (directory, limits) = what, where
+    made = recipe(work, strategy, feature)
+    before = earlier(strategy, work.context.plugins)
+    if before is None:
+        return made
+    if before.freezes_backbone:
+        return replace(made, head=_fitted(work, before, feature))
+    deadline = limits.deadline
+    half = None if deadline is None else (time.time() + deadline) / 2
+    first = _trained(work, (before, feature), run, (directory, replace(limits, deadline=half)))
+    weights = directory / f"{before.name}.safetensors"
+    save_weights(weights, first.model)
+    return replace(made, before=first.recipe, weights=str(weights))
+
+
+def _fitted(work: Work, strategy: TransferStrategy, feature: Feature) -> LinearHead:
+    """The head that the strategy fits on frozen features, to start from."""
+    work.exported(feature)
+    with work.context.stage("features"):
+        features = frozen_features(work, feature, work.data.train)
+    with work.context.stage("probe"):
+        head = fitted(work, strategy, features)
+    if not isinstance(head, LinearHead):
+        raise UnsupportedError(f"Training cannot begin with the head of '{strategy.name}'.")
+    return head
