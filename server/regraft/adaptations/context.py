@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from regraft.domain import Adaptation, Event
@@ -24,6 +25,8 @@ class Context:
     listen: Callable[[Event], None] = lambda event: None
     stop: Callable[[], bool] = lambda: False
     seconds: dict[str, float] = field(default_factory=dict)
+    recorded: bool = True
+    """Whether the registry knows of the run; else it is one of those that leave no trace there."""
     began: float = field(default_factory=time.time)
 
     @property
@@ -34,11 +37,16 @@ class Context:
 
     def report(self, kind: str, data: dict[str, Any]) -> None:
         """Record an event and tell everybody."""
+        if not self.recorded:
+            self.listen(Event(0, datetime.now(UTC), kind, data))
+            return
         event = self.registry.runs.record(self.adaptation.id, kind, data)
         self.listen(event)
         self.plugins.notify("adaptation_reported", self.adaptation, event)
 
     def cancelled(self) -> bool:
+        if not self.recorded:
+            return self.stop()
         return self.stop() or self.registry.runs.cancel_requested(self.adaptation.id)
 
     def check_cancelled(self) -> None:

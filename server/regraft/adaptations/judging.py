@@ -1,25 +1,91 @@
 """The report of a candidate."""
 
-from regraft.adaptations.baselines import find_baselines
-from regraft.adaptations.candidate import Candidate
+from dataclasses import replace
+
+import numpy as np
+
+from regraft.adaptations.baselines import Probe, find_baselines, find_probe, tried
+from regraft.adaptations.candidate import Candidate, outputs_of
+from regraft.adaptations.findings import find_findings
 from regraft.adaptations.learning import Learnt
+from regraft.adaptations.speed import measure_speed
+from regraft.adaptations.training import here, on_ray
+from regraft.adaptations.trial import try_out
 from regraft.adaptations.work import Work
+from regraft.data.split import subset
 from regraft.domain import JSON
+from regraft.errors import UnsupportedError
 from regraft.evaluation.report import build_report, judge
+
+SHARES = (0.25, 0.5)
 
 
 def evaluate(work: Work, learnt: Learnt, candidate: Candidate) -> JSON:
-    """Its metrics beside those of the baselines, its verdict, and what it took."""
+    """Its metrics beside those of the baselines, its verdict, what it took, and what is to be known
+    of the data."""
     task, data = work.task, work.data
-    baselines = find_baselines(work, learnt)
+    probe = tried(lambda: find_probe(work, learnt))
+    baselines = find_baselines(work, learnt, probe)
     with work.context.stage("evaluation"):
         ours = judge(task, candidate.outputs, task.targets(data.test.labels))
         report = build_report(
             task, data, ours, baselines, work.request.spec.seed, work.request.pretrained
         )
+    more = {
+        "forgetting": tried(lambda: forgetting(work, learnt)),
+        "learning_curve": tried(lambda: learning_curve(work, learnt)),
+        "speed": tried(lambda: measure_speed(work, learnt)),
+    }
+    reasons = {name: why for name, why in more.items() if isinstance(why, str)}
+    known = probe if isinstance(probe, Probe) else None
     return {
         **report,
+        **{name: None if name in reasons else value for name, value in more.items()},
+        "missing": {**report["missing"], **reasons},
         "calibration": candidate.calibration,
+        "findings": find_findings(work, known.strategy, learnt.feature) if known else [],
         "trained_parameters": candidate.parameters,
         "bytes": {"backbone": candidate.backbone.size, "head": candidate.head.size},
     }
+
+
+def forgetting(work: Work, learnt: Learnt) -> JSON:
+    """Score and loss on held-out rows of the source domain: of a probe that knows that domain
+    alone, and of the adapted model."""
+    data, task = work.data, work.task
+    if data.source is None:
+        raise UnsupportedError("no rows of the source domain are known (--source-data)")
+    first = len(data.train) - data.borrowed
+    before = find_probe(work, learnt, data.train.take(range(first, len(data.train))))
+    targets = task.targets(data.source.labels)
+    with work.context.stage("evaluation"):
+        found = {
+            name: task.metrics(outputs_of(work, model, data.source), targets)
+            for name, model in (("before", before.learnt), ("after", learnt))
+        }
+    return {
+        name: {"primary": metrics[task.primary], "loss": metrics["loss"]}
+        for name, metrics in found.items()
+    }
+
+
+def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
+    """What fewer training rows give on the test part, each by a trial of its own."""
+    request, data = work.request, work.data
+    if not request.spec.learning_curve:
+        raise UnsupportedError("it was not asked for (--learning-curve)")
+    if request.own is not None:
+        raise UnsupportedError("nothing was learnt from rows")
+    labels = data.labels if work.task.classes else ("every row",)
+    run = here if request.strategy.freezes_backbone else on_ray
+    targets = work.task.targets(data.test.labels)
+    points = []
+    for share in SHARES:
+        rng = np.random.default_rng(request.spec.seed)
+        train = subset(data.train, labels, max(1, round(share * len(data.train))), rng)
+        fewer = replace(work, data=replace(data, train=train))
+        with work.context.stage("learning_curve"):
+            trial = try_out(fewer, learnt.feature, {"test": data.test}, run)
+        primary = work.task.metrics(trial.outputs["test"], targets)[work.task.primary]
+        points.append({"share": share, "rows": len(train), "primary": primary})
+    return points

@@ -12,6 +12,9 @@ from regraft.errors import InvalidInputError, UnsupportedError
 from regraft.plugins import Plugins
 from regraft.reference import is_untrained
 
+AUTO = "auto"
+"""As a strategy or a source: the choice is left to us."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -44,6 +47,8 @@ def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
 def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     """Look up every name and read every option; opens the source model but loads no weights."""
     task = plugins.task(spec.task)
+    if AUTO in (spec.source, spec.strategy):
+        return check_request(_standing_in(spec, task, plugins), plugins)
     kind = plugins.strategy(spec.strategy)
     strategy = with_options(kind, dict(spec.options), spec.seed)
     source = plugins.open_source(spec.source)
@@ -65,6 +70,31 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)
     return Request(spec, task, strategy, source, candidates)
+
+
+def _standing_in(spec: AdaptationSpec, task: type[Task], plugins: Plugins) -> AdaptationSpec:
+    """The spec with a strategy and a source that are as good as any to check the rest of it."""
+    changes: dict[str, Any] = {}
+    if spec.strategy == AUTO:
+        if spec.options:
+            raise InvalidInputError(
+                "--option belongs to one strategy, but --strategy auto tries several: name one."
+            )
+        changes["strategy"] = "linear-probe" if task.form == "pooled" else "full"
+    if spec.source == AUTO:
+        fitting = catalogued(task, plugins)
+        if not fitting:
+            raise InvalidInputError(
+                f"The catalogue has no source model of {task.modality}: name one with --source."
+            )
+        changes["source"] = fitting[0]
+    return spec.model_copy(update=changes)
+
+
+def catalogued(task: type[Task], plugins: Plugins) -> list[str]:
+    """The names of all source models of the task's modality."""
+    offers = plugins.sources.items_once()
+    return [name for name, _, source in offers if source.modality == task.modality]
 
 
 def with_options(

@@ -10,11 +10,13 @@ from regraft.adaptations.context import Context
 from regraft.adaptations.judging import evaluate
 from regraft.adaptations.learning import learn
 from regraft.adaptations.publishing import publish, result
-from regraft.adaptations.request import Request, check_request
+from regraft.adaptations.rank import best_source
+from regraft.adaptations.request import AUTO, Request, check_request
+from regraft.adaptations.search import Found, find
 from regraft.adaptations.work import Work
 from regraft.contract import OwnHead
 from regraft.data.load import load_dataset
-from regraft.domain import JSON, UPLOADED, Adaptation, DataSet, State
+from regraft.domain import JSON, UPLOADED, Adaptation, AdaptationSpec, DataSet, State
 from regraft.errors import (
     CancelledRunError,
     DataError,
@@ -65,26 +67,35 @@ def _failure(error: BaseException) -> JSON:
 
 
 def _stages(context: Context) -> JSON:
-    request = check_request(context.adaptation.spec, context.plugins)
+    asked = context.adaptation.spec
+    request = check_request(asked, context.plugins)
     with context.stage("data"):
-        data = load_dataset(request.spec, request.task, context.settings, _resolver(context))
+        data = load_data(context, asked)
     context.report("data", {"rows": data.counts(), "labels": len(data.labels)})
+    ranking = None
+    if asked.source == AUTO:
+        source, ranking = best_source(context, request.spec, data)
+        chosen = asked.model_copy(update={"source": source})
+        request = check_request(chosen, context.plugins)
     inputs = request.task.completed(request.source.inputs, data.train.inputs)
     labels = data.labels if request.own is None else own_labels(request.own, data, request)
     work = Work(request, data, request.task(inputs, labels), context)
     with _cluster(work):
-        learnt = learn(work)
-        candidate = finish(work, learnt)
-        report = evaluate(work, learnt, candidate)
+        found = find(work) if asked.strategy == AUTO else Found(work, learn(work), [])
+        candidate = finish(found.work, found.learnt)
+        report = evaluate(found.work, found.learnt, candidate)
     _check_open(context)
+    choices = {"tried": found.tried, "ranking": ranking}
     with context.stage("publish"):
-        version = publish(work, candidate, report)
-    return result(work, version)
+        version = publish(found.work, candidate, {**report, **choices})
+    return result(found.work, version)
 
 
 def _cluster(work: Work) -> AbstractContextManager[None]:
     """The one on which all that this adaptation trains is trained."""
-    if work.request.own is not None or work.request.strategy.freezes_backbone:
+    searching = work.context.adaptation.spec.strategy == AUTO
+    frozen = work.request.own is not None or work.request.strategy.freezes_backbone
+    if frozen and not searching:
         return nullcontext()
     from regraft.training.cluster import connected
 
@@ -107,6 +118,12 @@ def _check_open(context: Context) -> None:
     context.check_cancelled()
     if context.registry.runs.get(context.adaptation.id).state.final:
         raise RunFailedError("The adaptation was ended by somebody else.")
+
+
+def load_data(context: Context, spec: AdaptationSpec) -> DataSet:
+    """The data that the spec names."""
+    task = context.plugins.task(spec.task)
+    return load_dataset(spec, task, context.settings, _resolver(context))
 
 
 def _resolver(context: Context) -> Callable[[str], Path]:

@@ -39,8 +39,14 @@ class Trained:
     parameters: int
 
 
+Wanted = tuple[TransferStrategy, Feature]
+Report = Callable[[str, JSON], None]
 Runner = Callable[[Work, Recipe, Path, Limits], Trained]
 """Trains a recipe; the folder is its own. The model is that of the best epoch, finished."""
+
+
+def _nothing(kind: str, data: JSON) -> None:
+    """Nobody is told."""
 
 
 def train(
@@ -53,9 +59,9 @@ def train(
     """The strategy's model, in this process, what it begins with trained first. The limits are
     those of the adaptation's budget unless there are others."""
     directory = work.context.registry.home.run(work.context.adaptation.id)
+    chosen = limits or Limits(work.context.deadline)
     try:
-        chosen = limits or Limits(work.context.deadline)
-        return _trained(work, (strategy, feature), run, (directory, chosen))
+        return train_in(directory, work, (strategy, feature), run, chosen)
     finally:
         # The weights are in the model, or of no use to anybody.
         shutil.rmtree(directory, ignore_errors=True)
@@ -79,7 +85,9 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     return _finished(made, ingredients, model, Checkpoints(folder, "read").load_best)
 
 
-def here(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
+def here(
+    work: Work, made: Recipe, folder: Path, limits: Limits, report: Report = _nothing
+) -> Trained:
     """In this process, by the threads that the settings allow."""
     import torch
 
@@ -92,17 +100,21 @@ def here(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     model, checkpoints = ingredients.model(), Checkpoints(folder, "here")
     clock = Clock(limits.deadline, limits.whole)
     try:
-        outcome = train_alone(
-            ingredients, (model, checkpoints), work.parts(), clock, context.cancelled
-        )
+        place = (model, checkpoints)
+        outcome = train_alone(ingredients, place, work.parts(), clock, context.cancelled, report)
     finally:
         torch.set_num_threads(before)
     validated(vars(outcome), limits.whole)
     return _finished(made, ingredients, model, checkpoints.load_best)
 
 
-def _nothing(kind: str, data: JSON) -> None:
-    """Nobody is told."""
+def kept(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
+    """What was trained before, in this folder."""
+    from regraft.training.checkpoints import Checkpoints
+
+    ingredients = made.open(work.context.plugins)
+    load_best = Checkpoints(folder, "read").load_best
+    return _finished(made, ingredients, ingredients.model(), load_best)
 
 
 def _finished(
@@ -118,12 +130,9 @@ def _finished(
     return Trained(made, strategy.finish(model), count)
 
 
-Wanted = tuple[TransferStrategy, Feature]
-
-
-def _trained(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) -> Trained:
-    directory, limits = where
-    made = _after(work, what, run, where)
+def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
+    """The same, with all that training leaves in this directory."""
+    made = _after(work, what, run, (directory, limits))
     with work.context.stage(limits.stage):
         return run(work, made, directory / what[0].name, limits)
 
@@ -142,7 +151,8 @@ def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) ->
         return replace(made, head=_fitted(work, before, feature))
     deadline = limits.deadline
     half = None if deadline is None else (time.time() + deadline) / 2
-    first = _trained(work, (before, feature), run, (directory, replace(limits, deadline=half)))
+    shorter = replace(limits, deadline=half)
+    first = train_in(directory, work, (before, feature), run, shorter)
     weights = directory / f"{before.name}.safetensors"
     save_weights(weights, first.model)
     return replace(made, before=first.recipe, weights=str(weights))

@@ -37,7 +37,7 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
         return _frozen(work, feature, parts)
     start = time.perf_counter()
     trained = train(work, work.request.strategy, feature, run)
-    head = _head(work, trained)
+    head = head_of(work, trained)
     seconds = time.perf_counter() - start
     outputs = {name: answers(work, trained, head, part) for name, part in parts.items()}
     total = sum(p.numel() for p in trained.model.parameters())
@@ -52,7 +52,7 @@ def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
     return Trial(outputs, seconds, learnt.parameters, learnt.backbone.size // 4)
 
 
-def _head(work: Work, trained: Trained) -> "LinearHead | nn.Module":
+def head_of(work: Work, trained: Trained) -> "LinearHead | nn.Module":
     """The head as it would be served."""
     strategy = work.request.strategy
     if not strategy.refits_head:

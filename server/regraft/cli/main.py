@@ -13,6 +13,7 @@ from regraft.cli.demo import demo
 from regraft.cli.manage import adaptations, endpoints, models
 from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
+from regraft.cli.rank import rank
 from regraft.cli.serve import serve
 from regraft.errors import CancelledRunError, RegraftError
 
@@ -31,6 +32,7 @@ def regraft() -> None:
 
 for command in (
     adapt,
+    rank,
     serve,
     predict,
     models,

@@ -61,7 +61,7 @@ def load_dataset(
     }
     files = {role: examples for role, (examples, _) in ordered.items()}
     labels = _labels(spec, files, task)
-    parts, notes = _parts(spec, files, labels if task.classes else ALIKE)
+    parts, borrowed, notes = _parts(spec, files, labels if task.classes else ALIKE)
     facts = {
         "columns": roles.names(),
         "rows": {role: digest for role, (_, digest) in ordered.items()},
@@ -71,7 +71,13 @@ def load_dataset(
         notes = [*_class_notes(files, labels, _main(spec)), *notes]
     if roles.guessed:
         notes = [_guess(roles), *notes]
-    return DataSet(**parts, labels=labels, fingerprint=fingerprint(facts), notes=tuple(notes))
+    return DataSet(
+        **parts,
+        labels=labels,
+        fingerprint=fingerprint(facts),
+        notes=tuple(notes),
+        borrowed=borrowed,
+    )
 
 
 def _main(spec: AdaptationSpec) -> str:
@@ -116,8 +122,9 @@ def _labels(spec: AdaptationSpec, files: Files, task: type[Task]) -> tuple[str, 
 
 def _parts(
     spec: AdaptationSpec, files: Files, labels: tuple[str, ...]
-) -> tuple[dict[str, Examples], list[str]]:
-    """The parts, and notes on the rows that are in none."""
+) -> tuple[dict[str, Examples], int, list[str]]:
+    """The parts, how many training rows are of the source domain, and notes on the rows that are in
+    none."""
     given, notes = _set_apart(spec, files)
     main, rng = _main(spec), np.random.default_rng(spec.seed)
     data = given.pop(main)
@@ -131,13 +138,15 @@ def _parts(
         fractions["source"] = fractions.pop("test")
     wanted = {part: share for part, share in fractions.items() if part not in given}
     parts = split(spec.references()[main], data, labels, wanted, rng)
+    borrowed = len(parts["train"]) if spec.data is None else 0
     if "source_data" in given:
         rows = given.pop("source_data")
         shares = {"train": 1 - HELD_OUT, "source": HELD_OUT}
         known = tuple(label for label in labels if label in {*rows.labels}) or labels
         other = split(spec.references()["source_data"], rows, known, shares, rng)
+        borrowed = len(other["train"])
         parts = {**parts, "train": parts["train"].joined(other["train"]), "source": other["source"]}
-    return {**parts, **given}, notes
+    return {**parts, **given}, borrowed, notes
 
 
 def _set_apart(spec: AdaptationSpec, files: Files) -> tuple[dict[str, Examples], list[str]]:

@@ -1,0 +1,99 @@
+"""Findings about the data, from what the frozen source model says of the rows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from regraft.adaptations.candidate import say
+from regraft.adaptations.work import Work, frozen_features
+from regraft.contract import Array, Feature, LinearHead, TransferStrategy
+from regraft.data.folds import make_folds
+from regraft.domain import JSON, Examples
+from regraft.evaluation.findings import label_errors, listed, near_duplicates, shift
+
+MOST_SUSPECTS = 50
+MARKED = 0.75
+"""The area under the ROC curve from which a shift is told of."""
+
+
+def find_findings(work: Work, probe: TransferStrategy, feature: Feature) -> list[JSON]:
+    """Near duplicates across parts, suspected label errors, and shift: each a sentence with its
+    kind and figures. Empty where the source model says no vector of a row."""
+    if work.task.form != "pooled" or not work.task.calibrates:
+        return []
+    with work.context.stage("findings"):
+        train = frozen_features(work, feature, work.data.train)
+        test = frozen_features(work, feature, work.data.test)
+        return [
+            *_duplicates(work, train, test),
+            *_suspects(work, probe, train),
+            *_shifts(work, feature, test),
+        ]
+
+
+def _duplicates(work: Work, train: Array, test: Array) -> Iterator[JSON]:
+    rows = work.data.test.take(near_duplicates(train, test)).numbers
+    if rows:
+        text = (
+            f"{len(rows):,} of {len(test):,} test rows are nearly the same as a training row, so "
+            f"that the test is easier than what is to come: rows {listed(sorted(rows))}"
+        )
+        yield {"kind": "near-duplicates", "text": text, "rows": sorted(rows)}
+
+
+def _suspects(work: Work, probe: TransferStrategy, features: Array) -> Iterator[JSON]:
+    """Of the target's rows alone: those of the source domain are in another file."""
+    data, targets = work.data, work.task.targets(work.data.train.labels)
+    probabilities = _out_of_fold(work, probe, features, targets)
+    own = len(data.train) - data.borrowed
+    found = [one for one in label_errors(probabilities, targets) if one.row < own or not own]
+    if not found:
+        return
+    rows = [
+        {
+            "row": data.train.numbers[one.row],
+            "label": data.train.labels[one.row],
+            "suggested": data.labels[one.suggested],
+            "margin": one.margin,
+        }
+        for one in found[:MOST_SUSPECTS]
+    ]
+    clearest = "; ".join(f"row {r['row']}: {r['label']} or {r['suggested']}?" for r in rows[:5])
+    text = f"{len(found):,} labels of the training part may be wrong. {clearest}"
+    yield {"kind": "label-errors", "text": text, "rows": rows, "count": len(found)}
+
+
+def _out_of_fold(work: Work, probe: TransferStrategy, features: Array, targets: Array) -> Array:
+    """Probabilities [N, C] of the probe for rows it has not seen; nan for rows in no fold."""
+    found = np.full((len(targets), len(work.data.labels)), np.nan)
+    for known, held_out in make_folds(work.data.train, work.request.spec.seed):
+        classes, numbers = np.unique(targets[known], return_inverse=True)
+        head = probe.fit(features[known], numbers, ())
+        assert isinstance(head, LinearHead)
+        found[held_out] = 0
+        found[np.ix_(held_out, classes)] = say(head, features[held_out])
+    return found
+
+
+def _shifts(work: Work, feature: Feature, test: Array) -> Iterator[JSON]:
+    data, seed = work.data, work.request.spec.seed
+    named = {"source domain": data.source, "unlabelled": data.unlabelled}
+    if work.request.spec.test is not None and work.request.spec.data is not None:
+        named["train"] = _own(work)
+    for name, part in named.items():
+        if part is None:
+            continue
+        area = shift(frozen_features(work, feature, part), test, seed)
+        if area is None:
+            continue
+        said = "differ" if area >= MARKED else "are alike"
+        text = (
+            f"the {name} and the test rows {said}: a linear classifier tells them apart with an "
+            f"area under its curve of {area:.2f} (.5 is no shift)"
+        )
+        yield {"kind": "shift", "text": text, "between": [name, "test"], "area": area}
+
+
+def _own(work: Work) -> Examples:
+    """The training rows of the target."""
+    return work.data.train.take(range(len(work.data.train) - work.data.borrowed))

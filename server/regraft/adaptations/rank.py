@@ -1,0 +1,97 @@
+"""Which source model is likely to adapt best, before any is adapted: a guess, and what it cost."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from regraft.adaptations.choice import some
+from regraft.adaptations.context import Context
+from regraft.adaptations.request import catalogued, check_request
+from regraft.adaptations.work import Work, features_of_all
+from regraft.data.folds import make_folds
+from regraft.domain import JSON, AdaptationSpec, DataSet
+from regraft.errors import InvalidInputError, RegraftError
+from regraft.plugins import Plugins
+from regraft.ranking import Measures, mean_ranks, measure
+
+PROBE = "linear-probe"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A source model that ends at a feature, and what is known of how they fit the labels."""
+
+    source: str
+    feature: str
+    measures: Measures
+    prior: float | None
+
+
+def rank_sources(
+    context: Context, spec: AdaptationSpec, data: DataSet, sources: Sequence[str]
+) -> JSON:
+    """All features of all these sources that transfer could use, the likeliest first.
+
+    Of the training part at most 2,000 rows are looked at. A source that cannot be opened is told
+    with the reason; InvalidInputError if that is every one.
+    """
+    found: list[Ranked] = []
+    refused, seconds = {}, {}
+    for source in sources:
+        start = time.perf_counter()
+        try:
+            found += _measured(context, spec.model_copy(update={"source": source}), data)
+        except RegraftError as error:
+            refused[source] = str(error)
+        seconds[source] = time.perf_counter() - start
+        context.check_cancelled()
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise InvalidInputError(f"There is no source model to rank. {reasons}")
+    ranks = mean_ranks([one.measures for one in found])
+    order = sorted(range(len(found)), key=lambda n: (ranks[n], found[n].source))
+    rows = [
+        {
+            "source": found[n].source,
+            "feature": found[n].feature,
+            "rank": ranks[n],
+            **asdict(found[n].measures),
+            "prior": found[n].prior,
+        }
+        for n in order
+    ]
+    return {
+        "ranking": rows,
+        "refused": refused,
+        "rows": len(some(data.train, spec.seed)),
+        "seconds": seconds,
+    }
+
+
+def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ranked]:
+    request = check_request(
+        spec.model_copy(update={"strategy": PROBE, "options": {}}), context.plugins
+    )
+    inputs = request.task.completed(request.source.inputs, data.train.inputs)
+    work = Work(request, data, request.task(inputs, data.labels), context)
+    rows = some(data.train, spec.seed)
+    folds, targets = make_folds(rows, spec.seed), work.task.targets(rows.labels)
+    arrays = features_of_all(work, request.candidates, rows)
+    prior = _prior(spec.source, context.plugins)
+    return [
+        Ranked(spec.source, feature.name, measure(array, targets, folds), prior)
+        for feature, array in zip(request.candidates, arrays, strict=True)
+    ]
+
+
+def _prior(source: str, plugins: Plugins) -> float | None:
+    known = [one for name, _, one in plugins.sources.items_once() if name == source]
+    return known[0].prior if known else None
+
+
+def best_source(context: Context, spec: AdaptationSpec, data: DataSet) -> tuple[str, JSON]:
+    """The source of the catalogue that is ranked first, and the ranking."""
+    ranking = rank_sources(
+        context, spec, data, catalogued(context.plugins.task(spec.task), context.plugins)
+    )
+    return str(ranking["ranking"][0]["source"]), ranking

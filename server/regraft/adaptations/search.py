@@ -1,0 +1,203 @@
+"""`--strategy auto`: several strategies are tried, and the best on validation is taken."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regraft.adaptations.candidates import candidates
+from regraft.adaptations.choice import Choice, choose_feature
+from regraft.adaptations.context import Context
+from regraft.adaptations.learning import Learnt, export_trained
+from regraft.adaptations.request import check_request
+from regraft.adaptations.training import Limits, Trained, here, kept, train_in
+from regraft.adaptations.trial import answers, head_of, try_out
+from regraft.adaptations.work import Work
+from regraft.contract import Array, Task, TransferStrategy
+from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
+from regraft.errors import RunFailedError
+from regraft.plugins import Plugins
+from regraft.registry.store import Registry
+from regraft.serving.sessions import available_cpus
+from regraft.settings import Settings
+
+
+@dataclass(frozen=True)
+class Found:
+    """The work with the strategy that was taken, what it learnt, and all that were tried."""
+
+    work: Work
+    learnt: Learnt
+    tried: list[JSON]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a strategy reached on the validation part, and what that took."""
+
+    strategy: TransferStrategy
+    score: float | None
+    loss: float | None
+    seconds: float
+    epochs: int = 0
+    reason: str | None = None
+
+
+def find(work: Work) -> Found:
+    """Try the closed forms here and the others under Ray Tune; learn by the best."""
+    directory = work.context.registry.home.run(work.context.adaptation.id)
+    choice = choose_feature(work)
+    wanted = candidates(work.request, work.data, work.context.plugins)
+    closed = [one for one in wanted if one.freezes_backbone]
+    trained = [one for one in wanted if not one.freezes_backbone]
+    try:
+        known = {one.name: _closed(_with(work, one), choice) for one in closed}
+        known |= {one.strategy.name: one for one in _searched(work, choice, trained, directory)}
+        scored = [known[one.name] for one in wanted]
+        best = choose(scored, len(work.data.validation))
+        chosen = _with(work, best.strategy)
+        learnt = _learnt(chosen, choice, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return Found(chosen, learnt, [_row(one, best) for one in scored])
+
+
+def _with(work: Work, strategy: TransferStrategy) -> Work:
+    """The work as if the user had asked for this strategy."""
+    spec = work.request.spec.model_copy(update={"strategy": strategy.name, "options": {}})
+    return replace(work, request=replace(work.request, spec=spec, strategy=strategy))
+
+
+def _row(one: Scored, best: Scored) -> JSON:
+    return {
+        "strategy": one.strategy.name,
+        "score": one.score,
+        "loss": one.loss,
+        "seconds": one.seconds,
+        "epochs": one.epochs,
+        "reason": one.reason,
+        "taken": one is best,
+    }
+
+
+def choose(scored: Sequence[Scored], rows: int) -> Scored:
+    """The first whose score on `rows` validation rows is within a standard error of the best
+    (Breiman et al. 1984): of few rows the order of the candidates tells more than their scores."""
+    usable = [one for one in scored if one.score is not None]
+    if not usable:
+        reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
+        raise RunFailedError(f"No strategy came to an end. {reasons}")
+    scores = [one.score or 0.0 for one in usable]
+    best = max(scores)
+    error = np.sqrt(max(best * (1 - best), 0.0) / max(rows, 1))
+    return next(one for one, score in zip(usable, scores, strict=True) if score >= best - error)
+
+
+def _score(task: Task, outputs: Array, targets: Array) -> tuple[float, float]:
+    metrics = task.metrics(outputs, targets)
+    return metrics[task.primary], metrics["loss"]
+
+
+def _closed(work: Work, choice: Choice) -> Scored:
+    part = work.data.validation
+    trial = try_out(work, choice.feature, {"validation": part})
+    targets = work.task.targets(part.labels)
+    score, loss = _score(work.task, trial.outputs["validation"], targets)
+    return Scored(work.request.strategy, score, loss, trial.seconds)
+
+
+def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
+    """What the chosen strategy learnt, exported where that is not the source's own backbone."""
+    from regraft.adaptations.learning import learn_frozen
+
+    strategy = work.request.strategy
+    if strategy.freezes_backbone:
+        return replace(learn_frozen(work, choice.feature), choice=choice)
+    trained = train_in(directory, work, (strategy, choice.feature), kept, Limits())
+    return export_trained(work, choice, trained)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What a trial needs in a process of its own."""
+
+    adaptation: Adaptation
+    spec: AdaptationSpec
+    data: DataSet
+    settings: Settings
+    feature: str
+    directory: Path
+    deadline: float | None
+
+
+def _searched(
+    work: Work, choice: Choice, strategies: Sequence[TransferStrategy], directory: Path
+) -> list[Scored]:
+    if not strategies:
+        return []
+    import ray
+
+    from regraft.training.search import Search, search
+
+    context = work.context
+    threads = max(1, available_cpus() // len(strategies))
+    settings = context.settings.model_copy(update={"threads": threads})
+    given = (context.adaptation, work.request.spec, work.data, settings, choice.feature.name)
+    parcel = ray.put(Parcel(*given, directory, context.deadline))
+    gpu = bool(ray.cluster_resources().get("GPU")) and context.settings.use_gpu is not False
+    with context.stage("search"):
+        results = search(
+            Search(
+                [one.name for one in strategies],
+                partial(_trial, parcel),
+                lambda: context.cancelled() or _late(context.deadline),
+                directory,
+                threads,
+                gpu,
+            )
+        )
+    context.check_cancelled()
+    return [
+        Scored(strategy, found.score, found.loss, found.seconds, found.epochs, found.reason)
+        for strategy, found in zip(strategies, results, strict=True)
+    ]
+
+
+def _late(deadline: float | None) -> bool:
+    return deadline is not None and time.time() > deadline
+
+
+def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None:
+    """Train by this strategy in a process of Tune's; the best epoch stays in the directory."""
+    import ray
+
+    given: Parcel = ray.get(parcel)
+    registry = Registry(given.settings.resolved_home, given.settings.database)
+    context = Context(given.adaptation, registry, Plugins.load(), given.settings, recorded=False)
+    spec = given.spec.model_copy(update={"strategy": name, "options": {}})
+    request = check_request(spec, context.plugins)
+    inputs = request.task.completed(request.source.inputs, given.data.train.inputs)
+    work = Work(request, given.data, request.task(inputs, given.data.labels), context)
+    feature = request.source.feature(work.task.form, given.feature)
+
+    def epoch(kind: str, data: JSON) -> None:
+        if kind == "epoch" and not request.strategy.refits_head:
+            metrics = data["validation"]
+            tell(metrics[work.task.primary], metrics["loss"])
+
+    run = partial(here, report=epoch)
+    what, limits = (request.strategy, feature), Limits(given.deadline)
+    trained = train_in(given.directory, work, what, run, limits)
+    if request.strategy.refits_head:
+        tell(*_refitted(work, trained))
+
+
+def _refitted(work: Work, trained: Trained) -> tuple[float, float]:
+    part = work.data.validation
+    outputs = answers(work, trained, head_of(work, trained), part)
+    return _score(work.task, outputs, work.task.targets(part.labels))

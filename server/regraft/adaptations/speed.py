@@ -1,0 +1,40 @@
+"""How fast the adapted backbone is beside the source model's own."""
+
+import time
+
+from regraft.adaptations.learning import Learnt
+from regraft.adaptations.work import Work
+from regraft.domain import JSON, Blob
+from regraft.errors import UnsupportedError
+
+ROWS = 32
+ROUNDS = 5
+
+
+def measure_speed(work: Work, learnt: Learnt) -> JSON:
+    """Rows a second of one batch on this machine, of ours and of the frozen source model; sizes in
+    bytes. UnsupportedError where both are the same graph."""
+    if learnt.module is None:
+        raise UnsupportedError("the backbone is the source model's own")
+    rows = work.data.test.inputs
+    batch = work.task.encode([rows[i] for i in range(min(ROWS, len(rows)))])
+    count, frozen = len(next(iter(batch.values()))), work.exported(learnt.feature)
+    with work.context.stage("speed"):
+        opened = [work.open(blob) for blob in (learnt.backbone, frozen)]
+        times: list[list[float]] = [[], []]
+        for _ in range(ROUNDS):  # in turn, so that both see the same machine
+            for known, backbone in zip(times, opened, strict=True):
+                start = time.perf_counter()
+                backbone.outputs(batch)
+                known.append(time.perf_counter() - start)
+    ours, theirs = (count / min(found[1:]) for found in times)
+    return {
+        "rows_per_second": ours,
+        "source_rows_per_second": theirs,
+        "ratio": ours / theirs,
+        "size_ratio": _ratio(learnt.backbone, frozen),
+    }
+
+
+def _ratio(one: Blob, other: Blob) -> float:
+    return one.size / other.size

@@ -1,0 +1,105 @@
+"""Several trainings under Ray Tune: the worse end early, so that the better get their time."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+from regraft.domain import JSON
+
+SCORE, LOSS, SECONDS = "score", "loss", "seconds"
+GRACE, HALVING = 2, 2
+"""Epochs before one may be ended, and the share of them that goes on, as its inverse."""
+MOST_EPOCHS = 100
+
+
+@dataclass(frozen=True)
+class Result:
+    """How far one of them came: its best score on the validation part, or why it has none."""
+
+    name: str
+    score: float | None
+    loss: float | None
+    seconds: float
+    epochs: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """`trial(name, tell)` trains one, with so many CPUs, and calls `tell(score, loss)` after each
+    epoch; it travels to other processes. `stop` says whether all are to end."""
+
+    names: Sequence[str]
+    trial: Callable[[str, Callable[[float, float], None]], None]
+    stop: Callable[[], bool]
+    directory: Path
+    cpus: int
+    use_gpu: bool
+
+
+class _Stopper(tune.Stopper):  # type: ignore[misc]
+    """Ends what is cancelled or out of time."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self.stop = stop
+
+    def __call__(self, trial_id: str, result: JSON) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.stop()
+
+
+def search(what: Search) -> list[Result]:
+    """Every training's result, in the order of the names. Source of the scheduler: Li et al. 2020,
+    A System for Massively Parallel Hyperparameter Tuning."""
+    trial = what.trial
+
+    def trainable(config: JSON) -> None:
+        start = time.perf_counter()
+
+        def tell(score: float, loss: float) -> None:
+            tune.report({SCORE: score, LOSS: loss, SECONDS: time.perf_counter() - start})
+
+        trial(config["name"], tell)
+
+    resources = {"cpu": what.cpus, "gpu": int(what.use_gpu)}
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources),
+        param_space={"name": tune.grid_search(list(what.names))},
+        tune_config=tune.TuneConfig(
+            scheduler=ASHAScheduler(
+                metric=SCORE,
+                mode="max",
+                max_t=MOST_EPOCHS,
+                grace_period=GRACE,
+                reduction_factor=HALVING,
+            ),
+        ),
+        run_config=tune.RunConfig(
+            storage_path=str(what.directory), name="search", verbose=0, stop=_Stopper(what.stop)
+        ),
+    )
+    grid = tuner.fit()
+    found = {str(one.config["name"]): _result(one) for one in grid}
+    return [found[name] for name in what.names]
+
+
+def _result(one: Any) -> Result:
+    name, metrics = str(one.config["name"]), one.metrics_dataframe
+    if metrics is None or SCORE not in metrics:
+        lines = str(one.error or "it did not come to an end").strip().splitlines()
+        return Result(name, None, None, 0.0, 0, lines[-1])
+    best = metrics.sort_values([SCORE, LOSS], ascending=[False, True]).iloc[0]
+    return Result(
+        name,
+        float(best[SCORE]),
+        float(best[LOSS]),
+        float(metrics[SECONDS].max()),
+        len(metrics),
+    )

@@ -1,0 +1,60 @@
+"""Findings, on features whose secrets are known."""
+
+import numpy as np
+import pytest
+
+from regraft.evaluation.findings import label_errors, listed, near_duplicates, shift
+
+
+def clusters(rows: int, seed: int, gap: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    targets = np.arange(rows) % 3
+    return rng.normal(size=(rows, 12)) + gap * np.eye(12)[targets], targets
+
+
+def test_row_that_is_nearly_one_of_the_known_is_found() -> None:
+    known, _ = clusters(60, 0)
+    others, _ = clusters(30, 1)
+    others[[4, 9]] = known[[7, 8]] + 0.01
+    assert list(near_duplicates(known, others)) == [4, 9]
+
+
+def test_no_row_is_a_near_duplicate_of_another_draw() -> None:
+    assert len(near_duplicates(clusters(200, 0)[0], clusters(200, 1)[0])) == 0
+
+
+def test_planted_label_errors_come_first() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.arange(90) % 3
+    shares = np.full((90, 3), 0.05)
+    shares[np.arange(90), targets] = 0.9
+    shares += rng.uniform(0, 0.01, shares.shape)
+    wrong = targets.copy()
+    wrong[[3, 40, 77]] = (targets[[3, 40, 77]] + 1) % 3
+    found = label_errors(shares, wrong)
+    assert sorted(one.row for one in found) == [3, 40, 77]
+    assert {one.row: one.suggested for one in found} == {3: 0, 40: 1, 77: 2}
+    assert all(one.margin > 0.8 for one in found)
+
+
+def test_unsure_rows_and_rows_without_a_probability_are_not_suspected() -> None:
+    shares = np.array([[0.9, 0.1], [0.1, 0.9], [0.45, 0.55], [np.nan, np.nan]])
+    assert label_errors(shares, np.array([0, 1, 0, 1])) == []
+
+
+def test_domains_that_differ_are_told_apart_and_alike_ones_are_not() -> None:
+    one, other = clusters(300, 0)[0], clusters(300, 1)[0]
+    alike = shift(one, other, seed=0)
+    apart = shift(one, other + 1.0, seed=0)
+    assert alike == pytest.approx(0.5, abs=0.1)
+    assert apart is not None
+    assert apart > 0.9
+
+
+def test_few_rows_tell_nothing_of_a_shift() -> None:
+    assert shift(np.zeros((5, 2)), np.ones((50, 2)), seed=0) is None
+
+
+def test_long_lists_are_cut() -> None:
+    assert listed([1, 2]) == "1, 2"
+    assert listed(list(range(12))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
