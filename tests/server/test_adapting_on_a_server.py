@@ -46,7 +46,7 @@ def test_training_ends_with_its_budget_and_its_head_is_refitted(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:
     given = ("--name", "brief", "--source", str(tiny_bert), "--strategy", "contrastive")
-    long = ("--budget", "25s", "--option", "least_steps=100000")
+    long = ("--budget", "35s", "--option", "least_steps=100000")
     result = adapt(server.environment, str(tweets), *given, *long)
     assert result["parity"]["argmax_agreement"] == 1
     events = httpx.get(f"{server.url}/v1/adaptations/{result['id']}/events", timeout=60).text

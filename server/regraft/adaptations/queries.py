@@ -60,13 +60,24 @@ def _strategy(strategy: Any) -> JSON:
     }
 
 
+NOT_MEASURED: JSON = {
+    **dict.fromkeys(("verdict", "gain_scratch", "gain_probe", "calibration", "forgetting")),
+    **dict.fromkeys(("learning_curve", "speed", "ranking")),
+    "missing": {},
+    "tried": [],
+    "findings": [],
+}
+"""What a report says that was written before these were part of it."""
+
+
 def show_version(registry: Registry, name: str, version: int | None) -> JSON:
     """A version with its whole report; the newest unless it is named."""
     found = registry.models.version(name, version)
     manifest = json.loads(registry.blobs.read(found.manifest.sha256))
     report = json.loads(registry.blobs.read(manifest["report"]["sha256"]))
     blobs = {part: manifest[part]["sha256"] for part in ("backbone", "head")}
-    return {**found.as_dict(), "blobs": blobs, "report": report}
+    summary = {"verdict": None, "gain_scratch": None, **found.as_dict()}
+    return {**summary, "blobs": blobs, "report": {**NOT_MEASURED, **report}}
 
 
 def show_source(reference: str, plugins: Plugins) -> JSON:

@@ -88,6 +88,10 @@ def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
 
 def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -> list[Array]:
     """The same for several features, all computed in one pass."""
+    if len(candidates) == 1:
+        work.exported(candidates[0])
+        with work.context.stage("features"):
+            return [frozen_features(work, candidates[0], part)]
     source, home = work.request.source, work.context.registry.home
     with work.context.stage("source_export"):
         whole = frozen_candidates(source, candidates, home).blob

@@ -1,5 +1,6 @@
 """`regraft models`, `adaptations` and `endpoints`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ import click
 from regraft.cli.backend import open_backend
 from regraft.cli.options import common, settings_from
 from regraft.cli.output import print_json, print_rows, stdout
+from regraft.cli.page import report_page
 from regraft.cli.report import print_version
 from regraft.errors import InvalidInputError
 
@@ -54,12 +56,40 @@ def list_models(**given: Any) -> None:
 @common
 def show_model(model: str, **given: Any) -> None:
     """One version with its report; the newest unless VERSION is given."""
+    found = _version(model, given)
+    print_json(found) if given["as_json"] else print_version(found)
+
+
+@models.command("report")
+@click.argument("model", metavar="NAME[/VERSION]")
+@click.option("--html", type=click.Path(dir_okay=False), help="Write it as one page to this file.")
+@common
+def report_model(model: str, html: str | None, **given: Any) -> None:
+    """The transfer report of a version: whether transfer helped, against what, and what to know."""
+    found = _version(model, given)
+    if html is not None:
+        _write(Path(html), report_page(found))
+    if given["as_json"]:
+        print_json(found["report"])
+    elif html is None:
+        print_version(found)
+    else:
+        stdout().print(f"the report of {found['name']}/{found['version']} is in {html}")
+
+
+def _version(model: str, given: dict[str, Any]) -> dict[str, Any]:
     name, _, version = model.partition("/")
     if version and not version.isdigit():
         raise InvalidInputError(f"A version is a number such as {name}/1, not '{model}'.")
     with open_backend(_settings(given)) as backend:
-        found = backend.model(name, int(version) if version else None)
-    print_json(found) if given["as_json"] else print_version(found)
+        return backend.model(name, int(version) if version else None)
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 @click.group()

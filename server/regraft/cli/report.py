@@ -1,5 +1,6 @@
 """A version's figures for people."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
@@ -65,13 +66,11 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 def print_version(version: dict[str, Any]) -> None:
-    """What `models show` prints: headline, classes, confusion, lineage."""
+    """What `models show` and `models report` print."""
     console, report = stdout(), version["report"]
     console.print(headline(version), soft_wrap=True)
-    for note in report["notes"]:
-        console.print(f"note: {note}", soft_wrap=True)
-    for name, reason in report["missing"].items():
-        console.print(f"no {NAMES[name]}: {reason}", soft_wrap=True)
+    for line in _told(version):
+        console.print(line, soft_wrap=True, highlight=False)
     if "per_class" in report["metrics"]:
         console.print(_classes(report))
         if len(report["labels"]) <= SHOWN_CLASSES:
@@ -80,8 +79,39 @@ def print_version(version: dict[str, Any]) -> None:
     console.print(
         f"{origin['strategy']['name']} on {origin['source']['reference']} "
         f"({origin['source']['feature']}), seed {origin['seed']}, "
-        f"data {origin['data']['fingerprint'][:12]}, adaptation {origin['adaptation']}"
+        f"data {origin['data']['fingerprint'][:12]}, adaptation {origin['adaptation']}",
+        soft_wrap=True,
     )
+
+
+def _told(version: dict[str, Any]) -> Iterator[str]:
+    """The report in sentences."""
+    report, metric = version["report"], version["primary_metric"]
+    known = {NAMES[n]: value for n, value in version["baselines"].items() if value is not None}
+    yield f"{metric}: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items())
+    if report["calibration"]:
+        yield (
+            "calibration error {ece_before:.3f}, after a temperature of {temperature:.2f} {ece:.3f}"
+        ).format(**report["calibration"])
+    for point in report["learning_curve"] or ():
+        yield f"with {point['rows']:,} training rows: {metric} {point['primary']:.3f}"
+    if report["speed"]:
+        yield (
+            "{ratio:.2f} times as fast as the source model, {size_ratio:.2f} of its size"
+        ).format(**report["speed"])
+    if report["forgetting"]:
+        before, after = (report["forgetting"][name]["primary"] for name in ("before", "after"))
+        yield f"on the source domain: {metric} {before:.3f} before, {after:.3f} now"
+    for one in report["tried"]:
+        score = one["reason"] if one["score"] is None else f"{one['score']:.3f}"
+        taken = ", taken" if one["taken"] else ""
+        yield f"tried {one['strategy']}: {score} on validation, {one['seconds']:.1f} s{taken}"
+    for finding in report["findings"]:
+        yield f"data: {finding['text']}"
+    for note in report["notes"]:
+        yield f"note: {note}"
+    for name, reason in report["missing"].items():
+        yield f"no {NAMES.get(name, name.replace('_', ' '))}: {reason}"
 
 
 def _classes(report: dict[str, Any]) -> Table:

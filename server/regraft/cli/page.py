@@ -1,0 +1,75 @@
+"""A version's report as one HTML page that needs nothing else."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from regraft.cli.report import NAMES, headline
+
+SHOWN_CLASSES = 20
+SHOWN_ROWS = 20
+
+
+def report_page(version: dict[str, Any]) -> str:
+    """The page of what `models show` answers; all that comes from outside is escaped."""
+    environment = Environment(
+        loader=PackageLoader("regraft.cli", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    report = version["report"]
+    return environment.get_template("report.html.j2").render(
+        version=version,
+        report=report,
+        headline=headline(version),
+        bars=bars(version),
+        gains=gains(report),
+        confusion=confusion(report),
+        curve=curve(version),
+        names=NAMES,
+        shown_rows=SHOWN_ROWS,
+    )
+
+
+def bars(version: dict[str, Any]) -> list[dict[str, Any]]:
+    """The primary metric of each baseline that there is, and of the version."""
+    known = {
+        NAMES[name]: value for name, value in version["baselines"].items() if value is not None
+    }
+    ours = f"{version['strategy']} on {version['source']}"
+    rows = [{"name": name, "value": value, "ours": False} for name, value in known.items()]
+    return [*rows, {"name": ours, "value": version["metrics"]["primary"], "ours": True}]
+
+
+def gains(report: dict[str, Any]) -> dict[str, Any]:
+    """Gains in points, and the axis that holds all of their intervals and 0."""
+    found = [report[key] for key in ("gain", "gain_scratch", "gain_probe") if report[key]]
+    if report["lineage"]["strategy"]["name"] == "linear-probe":
+        found = [gain for gain in found if gain["against"] != "probe"]
+    rows = [
+        {"name": NAMES[gain["against"]], **{k: 100 * gain[k] for k in ("value", "low", "high")}}
+        for gain in found
+    ]
+    ends = [0.0, *(row[key] for row in rows for key in ("low", "high"))]
+    margin = max(1.0, 0.1 * (max(ends) - min(ends)))
+    return {"rows": rows, "low": min(ends) - margin, "high": max(ends) + margin}
+
+
+def confusion(report: dict[str, Any]) -> list[list[dict[str, Any]]] | None:
+    """Counts [true class, predicted class], each with its share of the row; None where there are
+    too many classes to look at, or none."""
+    table = report["metrics"].get("confusion")
+    if table is None or len(table) > SHOWN_CLASSES:
+        return None
+    return [[{"count": count, "share": count / max(1, sum(row))} for count in row] for row in table]
+
+
+def curve(version: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows and primary metric of the learning curve, the whole training part last."""
+    points = version["report"]["learning_curve"]
+    if not points:
+        return []
+    whole = {"rows": version["rows"]["train"], "primary": version["metrics"]["primary"]}
+    return [*points, whole]

@@ -1,0 +1,36 @@
+"""`regraft rank`, in this process."""
+
+from pathlib import Path
+from typing import Any
+
+from regraft.registry.home import Home
+from regraft.registry.store import Registry
+
+
+def test_sources_are_ranked_by_the_features_of_real_rows(
+    regraft: Any, reviews: Path, tiny_bert: Path, fresh_home: Home
+) -> None:
+    sources = f"{tiny_bert},{tiny_bert}?init=random,efficientnet-lite0"
+    found = regraft("rank", str(reviews), "--sources", sources, "--json").json
+    assert {row["source"] for row in found["ranking"]} == {*sources.split(",")[:2]}
+    ranks = [row["rank"] for row in found["ranking"]]
+    assert ranks == sorted(ranks)
+    assert found["rows"] == 42
+    assert "takes image" in found["refused"]["efficientnet-lite0"]
+    assert set(found["seconds"]) == {*sources.split(","), "total"}
+    assert Registry(fresh_home.root).runs.all() == []
+
+
+def test_people_are_told_that_it_is_a_guess_and_what_it_cost(
+    regraft: Any, reviews: Path, tiny_bert: Path
+) -> None:
+    done = regraft("rank", str(reviews), "--sources", str(tiny_bert))
+    assert "A guess from the frozen features of 42 rows, not a result" in done.out
+    assert "It took" in done.out
+
+
+def test_nothing_to_rank_is_an_error_with_each_reason(regraft: Any, reviews: Path) -> None:
+    done = regraft("rank", str(reviews), "--sources", "efficientnet-lite0,nonesuch")
+    assert done.code == 2
+    assert "efficientnet-lite0: Task 'text-classification' takes text" in done.err
+    assert "nonesuch: Unknown source model" in done.err
