@@ -32,6 +32,7 @@ def test_feature_transfer_from_another_framework_is_served(
 ) -> None:
     source = "fer-emotion" if kind == "keras" else f"onnx:{graph}"
     spec = AdaptationSpec(
+        force=True,
         name=f"from-{kind}",
         data=str(shapes),
         task="image-classification",

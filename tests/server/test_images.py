@@ -20,7 +20,7 @@ def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(
 ) -> None:
     asked = {"task": "image-classification", "source": "efficientnet-lite0", "data": str(shapes)}
     with server.client() as client:
-        spec = AdaptationSpec(name="shapes", split=(0.6, 0.2, 0.2), **asked)
+        spec = AdaptationSpec(name="shapes", split=(0.6, 0.2, 0.2), force=True, **asked)
         result = client.adapt(spec, False, lambda kind, data: None)
     assert result["metrics"]["accuracy"] == 1
 

@@ -31,6 +31,7 @@ def test_transcripts_train_a_head_of_characters(
         options={"epochs": 1, "learning_rate": 1e-3, "least_steps": 0},
         split=(0.6, 0.2, 0.2),
         workers=2,
+        force=True,
     )
     with server.client() as client:
         result = client.adapt(spec, False, lambda kind, data: None)

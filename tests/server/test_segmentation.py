@@ -35,6 +35,7 @@ def drawings(tmp_path: Path) -> Path:
 
 def test_masks_train_a_decoder_and_a_mask_is_answered(server: Server, drawings: Path) -> None:
     spec = AdaptationSpec(
+        force=True,
         name="squares",
         data=str(drawings),
         task="image-segmentation",

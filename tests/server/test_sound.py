@@ -35,7 +35,7 @@ def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(
 ) -> None:
     asked = {"task": "audio-classification", "source": "whisper-tiny-en", "data": str(sweeps)}
     with server.client() as client:
-        spec = AdaptationSpec(name="sweeps", split=(0.6, 0.2, 0.2), **asked)
+        spec = AdaptationSpec(name="sweeps", split=(0.6, 0.2, 0.2), force=True, **asked)
         result = client.adapt(spec, False, lambda kind, data: None)
         good = [(folder / f"good.{kind}").read_bytes() for kind in ("wav", "flac", "ogg")]
         answer = client.predict("sweeps", good)

@@ -26,6 +26,8 @@ from regraft.registry.store import Registry
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
+ASK_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Found:
@@ -155,7 +157,7 @@ def _searched(
             Search(
                 [one.name for one in strategies],
                 partial(_trial, parcel),
-                lambda: context.cancelled() or _late(context.deadline),
+                context.cancelled,
                 directory,
                 threads,
                 gpu,
@@ -168,17 +170,18 @@ def _searched(
     ]
 
 
-def _late(deadline: float | None) -> bool:
-    return deadline is not None and time.time() > deadline
-
-
 def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None:
     """Train by this strategy in a process of Tune's; the best epoch stays in the directory."""
     import ray
 
     given: Parcel = ray.get(parcel)
     registry = Registry(given.settings.resolved_home, given.settings.database)
-    context = Context(given.adaptation, registry, Plugins.load(), given.settings, recorded=False)
+    asked = _asked_now_and_then(
+        partial(registry.runs.cancel_requested, given.adaptation.id), ASK_SECONDS
+    )
+    context = Context(
+        given.adaptation, registry, Plugins.load(), given.settings, stop=asked, recorded=False
+    )
     spec = given.spec.model_copy(update={"strategy": name, "options": {}})
     request = check_request(spec, context.plugins)
     inputs = request.task.completed(request.source.inputs, given.data.train.inputs)
@@ -195,6 +198,19 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
     trained = train_in(given.directory, work, what, run, limits)
     if request.strategy.refits_head:
         tell(*_refitted(work, trained))
+
+
+def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[], bool]:
+    """The answer of `ask`, which is called at most so often."""
+    last, answer = 0.0, False
+
+    def asked() -> bool:
+        nonlocal last, answer
+        if time.monotonic() - last > seconds:
+            last, answer = time.monotonic(), ask()
+        return answer
+
+    return asked
 
 
 def _refitted(work: Work, trained: Trained) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from regraft.domain import JSON
+from regraft.errors import CancelledRunError
 
 SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
+POLL_SECONDS = 0.3
+CANCEL_SECONDS = 15.0
+"""How long trials have to notice that all is cancelled."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +37,14 @@ class Result:
 @dataclass(frozen=True)
 class Search:
     """`trial(name, tell)` trains one, with so many CPUs, and calls `tell(score, loss)` after each
-    epoch; it travels to other processes. `stop` says whether all are to end."""
+    epoch; it travels to other processes. `cancelled` is asked in this one."""
 
     names: Sequence[str]
     trial: Callable[[str, Callable[[float, float], None]], None]
-    stop: Callable[[], bool]
+    cancelled: Callable[[], bool]
     directory: Path
     cpus: int
     use_gpu: bool
-
-
-class _Stopper(tune.Stopper):  # type: ignore[misc]
-    """Ends what is cancelled or out of time."""
-
-    def __init__(self, stop: Callable[[], bool]) -> None:
-        self.stop = stop
-
-    def __call__(self, trial_id: str, result: JSON) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self.stop()
 
 
 def search(what: Search) -> list[Result]:
@@ -81,13 +73,23 @@ def search(what: Search) -> list[Result]:
                 reduction_factor=HALVING,
             ),
         ),
-        run_config=tune.RunConfig(
-            storage_path=str(what.directory), name="search", verbose=0, stop=_Stopper(what.stop)
-        ),
+        run_config=tune.RunConfig(storage_path=str(what.directory), name="search", verbose=0),
     )
-    grid = tuner.fit()
+    grid = _watched(tuner.fit, what.cancelled)
     found = {str(one.config["name"]): _result(one) for one in grid}
     return [found[name] for name in what.names]
+
+
+def _watched(fit: Callable[[], Any], cancelled: Callable[[], bool]) -> Any:
+    """Run `fit` in a thread of its own, so that Tune leaves Ctrl-C to us."""
+    with ThreadPoolExecutor(1, "ray-tune") as pool:
+        running = pool.submit(fit)
+        while not running.done():
+            wait([running], POLL_SECONDS)
+            if cancelled():
+                wait([running], CANCEL_SECONDS)
+                raise CancelledRunError("The adaptation was cancelled.")
+        return running.result()
 
 
 def _result(one: Any) -> Result:
