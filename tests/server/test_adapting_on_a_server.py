@@ -42,6 +42,29 @@ def test_strategy_that_begins_with_another_trains_that_first(
     assert answer.json()["predictions"][0]["label"] in {"negative", "positive"}
 
 
+def test_auto_tries_several_across_two_domains(
+    server: Server, tweets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """DATA is absent: three files are sent, and what is taken is one of several trials."""
+    header, *lines = tweets.read_text().splitlines(keepends=True)
+    files = {name: tmp_path / f"{name}.csv" for name in ("source", "unlabelled", "test")}
+    for number, file in enumerate(files.values()):
+        file.write_text(header + "".join(lines[60 * number : 60 * (number + 1)]))
+    given = ("--source-data", str(files["source"]), "--unlabelled", str(files["unlabelled"]))
+    more = ("--test", str(files["test"]), "--name", "across", "--source", str(tiny_bert))
+    result = adapt(server.environment, *given, *more, "--strategy", "auto")
+    assert result["rows"]["test"] == 60
+    assert result["rows"]["unlabelled"] == 60
+    shown = regraft(server.environment, "models", "show", "across", "--json")
+    report = json.loads(shown.stdout)["report"]
+    assert [one["strategy"] for one in report["tried"]][:2] == ["linear-probe", "prototype"]
+    assert {"mcc", "pseudo-label"} < {one["strategy"] for one in report["tried"]}
+    assert all(one["score"] is not None for one in report["tried"]), report["tried"]
+    assert [one["taken"] for one in report["tried"]].count(True) == 1
+    assert report["forgetting"]["before"]["primary"] > 0
+    assert any(finding["kind"] == "shift" for finding in report["findings"])
+
+
 def test_training_ends_with_its_budget_and_its_head_is_refitted(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:

@@ -15,7 +15,7 @@ from regraft.contract import ParameterGroup, Step, TrainingPlan
 from regraft.model import TargetModel
 from regraft.testing.toy import ToyTask, toy_model, toy_part, toy_task
 from regraft.training.checkpoints import Checkpoints
-from regraft.training.loop import Loop, Outcome, Part, Surroundings
+from regraft.training.loop import Loop, Outcome, Part, Surroundings, _alike
 from regraft_transfer.full import Full, FullOptions
 
 TRAIN, VALIDATION = toy_part(72, seed=1), toy_part(24, seed=2)
@@ -297,3 +297,13 @@ def assert_same_weights(one: TargetModel, two: TargetModel) -> None:
     other = two.state_dict()
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, other[name], rtol=0, atol=1e-7, msg=name)
+
+
+def test_batches_hold_rows_of_like_size_and_every_row_once() -> None:
+    sizes = np.arange(100) % 50
+    order = np.random.default_rng(0).permutation(100)
+    batches = _alike(order, sizes, steps=20)
+    assert sorted(np.concatenate(batches)) == list(range(100))
+    spread = np.mean([np.ptp(sizes[batch]) for batch in batches])
+    plain = np.mean([np.ptp(sizes[batch]) for batch in np.array_split(order, 20)])
+    assert spread < plain / 3
