@@ -51,7 +51,7 @@ def digits(cache: Path) -> Path:
 
 
 def mails(cache: Path) -> Path:
-    """A CSV of SpamAssassin's mails, subject and body, spam or ham."""
+    """A CSV of SpamAssassin's mails as they came, headers and all, spam or ham."""
     target = cache / "mails.csv"
     if not target.is_file():
         with tempfile.TemporaryDirectory() as scratch:
@@ -73,9 +73,7 @@ def _mails(archive: Path) -> list[tuple[str, str]]:
             if len(parts) == 4 and parts[1] == "data" and entry.name.endswith(".json"):
                 content = tar.extractfile(entry)
                 text = json.load(content)["text"] if content is not None else ""
-                head, _, body = text.partition("\n\n")
-                subjects = [line for line in head.splitlines() if line.startswith("Subject:")]
-                whole = "\n".join([*subjects[:1], body])[:MOST_CHARACTERS].replace("\0", " ")
+                whole = text[:MOST_CHARACTERS].replace("\0", " ")
                 if whole.strip():
                     rows.append((whole, "spam" if "spam" in parts[2] else "ham"))
     return rows
@@ -100,6 +98,7 @@ CASES = {
         },
     ),
     "digits": Case(digits, NEGATIVE, {**IMAGE, "limit_rows": 900, "split": (0.3, 0.1, 0.6)}),
+    # Of subject and body alone transfer is better by two to four points, twice of three positive.
     "mails": Case(mails, UNCLEAR, {**TEXT, "limit_rows": 500}),
     "tweets, random weights": Case(
         lambda c: sentiment(c, "tweets"),
