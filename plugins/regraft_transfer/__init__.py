@@ -17,6 +17,7 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.l2_sp import StartingPoint
     from regraft_transfer.last_k import LastLayers
     from regraft_transfer.layer_drop import LayerDrop
+    from regraft_transfer.layer_fusion import LayerFusion
     from regraft_transfer.linear_probe import LinearProbe
     from regraft_transfer.lora import LoRA
     from regraft_transfer.lp_ft import ProbeFirst
@@ -28,7 +29,7 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.student_init import StudentInit
     from regraft_transfer.wise_ft import WeightEnsemble
 
-    feature = [AsIs, LinearProbe, Neighbours, Prototype, Contrastive]
+    feature = [AsIs, LinearProbe, LayerFusion, Neighbours, Prototype, Contrastive]
     tuned = [Full, ProbeFirst, GradualUnfreezing, LastLayers, BitFit, LoRA, StartingPoint]
     smaller = [LayerDrop, StudentInit, Distillation]
     across = [Coral, MeanDiscrepancy, Adversarial, MinimumConfusion, PseudoLabel]

@@ -39,7 +39,8 @@ class AdaptationSpec(BaseModel):
     labelled rows of another domain, which are trained on too, and `unlabelled` rows of the target
     without labels; with these `data` may be absent. After `budget` seconds training ends with
     the best model so far. `force` lets a version answer whose verdict is negative;
-    `learning_curve` adds what half and a quarter of the training rows give.
+    `learning_curve` adds what half and a quarter of the training rows give. With
+    `class_weights` rare classes count as much as frequent ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,7 @@ class AdaptationSpec(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     learning_curve: bool = False
+    class_weights: bool = False
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     promote: bool = True
     force: bool = False

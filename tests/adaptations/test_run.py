@@ -129,7 +129,7 @@ def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
     run(context)
     assert stages(context) == [
         *("data", "source_export", "features", "train", "features", "calibration", "export"),
-        *("parity", "baselines", "evaluation", "publish"),
+        *("parity", "baselines", "evaluation", "findings", "publish"),
     ]
     assert kinds(context)[-1] == "succeeded"
     assert [event.number for event in heard] == list(range(1, len(heard) + 1))
@@ -141,7 +141,8 @@ def test_baselines_that_could_not_be_had_say_why(submit: Any, registry: Registry
     assert result["baselines"]["scratch"] is None
     assert result["gain_scratch"] is None
     report = show_version(registry, "reviews", None)["report"]
-    assert report["missing"] == {"scratch": "the setting scratch_seconds is 0"}
+    assert report["missing"]["scratch"] == "the setting scratch_seconds is 0"
+    assert set(report["missing"]) == {"scratch", "forgetting", "learning_curve", "speed"}
 
 
 def test_the_same_architecture_is_trained_from_scratch_within_the_time_of_the_adaptation(
@@ -196,6 +197,25 @@ def test_confidence_is_corrected_on_the_validation_part(submit: Any, registry: R
     calibration = show_version(registry, "reviews", None)["report"]["calibration"]
     assert calibration["temperature"] != 1
     assert sum(row["rows"] for row in calibration["reliability"]) == 8
+
+
+def test_rare_class_is_found_more_often_with_class_weights(
+    submit: Any, registry: Registry, tmp_path: Path
+) -> None:
+    """Of what is hard to tell apart the rare class is guessed more often."""
+    words = ["good lovely", "great fine", "good fine", "great lovely"]
+    rows = [
+        f"{words[n * n % 4]} {'really ' * (n % 9)} {n},{'rare' if n % 10 == 0 else 'plain'}"
+        for n in range(400)
+    ]
+    data = tmp_path / "rare.csv"
+    data.write_text("\n".join(["text,label", *rows]))
+    recalls = []
+    for name, weights in (("plain", False), ("weighted", True)):
+        run(submit(name=name, data=str(data), class_weights=weights, force=True))
+        report = show_version(registry, name, None)["report"]
+        recalls.append({r["label"]: r["recall"] for r in report["metrics"]["per_class"]}["rare"])
+    assert recalls[0] < recalls[1]
 
 
 def test_second_run_computes_no_feature_and_shares_the_blobs(

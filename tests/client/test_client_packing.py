@@ -46,6 +46,21 @@ def test_a_table_is_sent_with_contents_in_place_of_paths(client, server, spec, f
     ]
 
 
+def test_files_without_labels_lie_in_no_folder_of_a_class(
+    client, server, spec, folder, tmp_path
+) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for number in range(3):
+        (plain / f"{number}.png").write_bytes(f"new {number}".encode())
+    changes = {"task": "image-classification", "source": "efficientnet-lite0"}
+    changes |= {"data": str(folder), "unlabelled": str(plain), "strategy": "mcc"}
+    run = client.adapt(spec.model_copy(update=changes), True, silent)
+    path = server.registry.uploads.path(run["spec"]["unlabelled"])
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    assert sorted(row["path"] for row in rows) == [b"new 0", b"new 1", b"new 2"]
+
+
 def test_the_column_is_the_one_that_would_be_chosen_here(client, server, spec, folder) -> None:
     table = folder / "rows.csv"
     table.write_text("filename,image,label\nfirst,cat/0.png,cat\nsecond,dog/1.png,dog\n")

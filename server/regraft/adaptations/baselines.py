@@ -6,10 +6,9 @@ from typing import TypeVar
 
 from regraft.adaptations.candidate import outputs_of
 from regraft.adaptations.learning import Learnt, learn_frozen
-from regraft.adaptations.request import with_options
+from regraft.adaptations.request import check_request
 from regraft.adaptations.scratch import scratch_baseline
 from regraft.adaptations.work import Work
-from regraft.contract import TransferStrategy
 from regraft.domain import Examples
 from regraft.errors import CancelledRunError, RegraftError, UnsupportedError
 from regraft.evaluation.report import Judged, judge, majority_baseline, simple_baseline
@@ -23,7 +22,7 @@ Result = TypeVar("Result")
 class Probe:
     """A linear probe on the frozen source model."""
 
-    strategy: TransferStrategy
+    work: Work
     learnt: Learnt
 
 
@@ -36,7 +35,7 @@ def find_baselines(work: Work, learnt: Learnt, probe: Probe | str) -> dict[str, 
             "simple": simple_baseline(task, data, seed),
         }
     found["scratch"] = tried(lambda: scratch_baseline(work, learnt))
-    found["probe"] = probe if isinstance(probe, str) else _judged(work, probe.learnt)
+    found["probe"] = probe if isinstance(probe, str) else _judged(probe)
     return found
 
 
@@ -51,19 +50,24 @@ def tried(action: Callable[[], Result]) -> Result | str:
 
 
 def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Probe:
-    """Fitted on the training rows, or on these, at the feature at which the model ends."""
+    """Fitted on the training rows, or on these, at the feature at which the model ends, if that is
+    one of the source model's."""
     request = work.request
-    if work.task.form != "pooled" or request.own is not None:
+    if request.own is not None:
+        raise UnsupportedError("the source model answers by its own head")
+    if work.task.form != "pooled":
         raise UnsupportedError("a linear probe answers with one class a row, which is not asked")
     if request.strategy.name == PROBE and train is None:
-        return Probe(request.strategy, learnt)
-    kind = work.context.plugins.strategy(PROBE)
-    strategy = with_options(kind, {}, request.spec.seed)
+        return Probe(work, learnt)
+    spec = request.spec.model_copy(update={"strategy": PROBE, "options": {}})
+    asked = check_request(spec, work.context.plugins)
     data = work.data if train is None else replace(work.data, train=train)
-    chosen = replace(work, request=replace(request, strategy=strategy), data=data)
-    return Probe(strategy, learn_frozen(chosen, learnt.feature))
+    chosen = replace(work, request=asked, data=data, known={})
+    feature = None if request.strategy.fuses_features else learnt.feature
+    return Probe(chosen, learn_frozen(chosen, feature))
 
 
-def _judged(work: Work, learnt: Learnt) -> Judged:
-    part = work.data.test
-    return judge(work.task, outputs_of(work, learnt, part), work.task.targets(part.labels))
+def _judged(probe: Probe) -> Judged:
+    work, part = probe.work, probe.work.data.test
+    outputs = outputs_of(work, probe.learnt, part)
+    return judge(work.task, outputs, work.task.targets(part.labels))

@@ -6,7 +6,7 @@ import numpy as np
 
 from regraft.adaptations.candidate import say
 from regraft.adaptations.work import Work, frozen_features
-from regraft.contract import Array, Feature, LinearHead, TransferStrategy
+from regraft.contract import Array, Feature, LinearHead
 from regraft.data.folds import make_folds
 from regraft.domain import JSON, Examples
 from regraft.evaluation.findings import label_errors, listed, near_duplicates, shift
@@ -16,9 +16,10 @@ MARKED = 0.75
 """The area under the ROC curve from which a shift is told of."""
 
 
-def find_findings(work: Work, probe: TransferStrategy, feature: Feature) -> list[JSON]:
+def find_findings(work: Work, feature: Feature) -> list[JSON]:
     """Near duplicates across parts, suspected label errors, and shift: each a sentence with its
-    kind and figures. Empty where the source model says no vector of a row."""
+    kind and figures. The work is that of a linear probe, which ends at this feature; empty where
+    the source model says no vector of a row."""
     if work.task.form != "pooled" or not work.task.calibrates:
         return []
     with work.context.stage("findings"):
@@ -26,7 +27,7 @@ def find_findings(work: Work, probe: TransferStrategy, feature: Feature) -> list
         test = frozen_features(work, feature, work.data.test)
         return [
             *_duplicates(work, train, test),
-            *_suspects(work, probe, train),
+            *_suspects(work, train),
             *_shifts(work, feature, test),
         ]
 
@@ -41,10 +42,10 @@ def _duplicates(work: Work, train: Array, test: Array) -> Iterator[JSON]:
         yield {"kind": "near-duplicates", "text": text, "rows": sorted(rows)}
 
 
-def _suspects(work: Work, probe: TransferStrategy, features: Array) -> Iterator[JSON]:
+def _suspects(work: Work, features: Array) -> Iterator[JSON]:
     """Of the target's rows alone: those of the source domain are in another file."""
     data, targets = work.data, work.task.targets(work.data.train.labels)
-    probabilities = _out_of_fold(work, probe, features, targets)
+    probabilities = _out_of_fold(work, features, targets)
     own = len(data.train) - data.borrowed
     found = [one for one in label_errors(probabilities, targets) if one.row < own or not own]
     if not found:
@@ -63,12 +64,12 @@ def _suspects(work: Work, probe: TransferStrategy, features: Array) -> Iterator[
     yield {"kind": "label-errors", "text": text, "rows": rows, "count": len(found)}
 
 
-def _out_of_fold(work: Work, probe: TransferStrategy, features: Array, targets: Array) -> Array:
+def _out_of_fold(work: Work, features: Array, targets: Array) -> Array:
     """Probabilities [N, C] of the probe for rows it has not seen; nan for rows in no fold."""
     found = np.full((len(targets), len(work.data.labels)), np.nan)
     for known, held_out in make_folds(work.data.train, work.request.spec.seed):
         classes, numbers = np.unique(targets[known], return_inverse=True)
-        head = probe.fit(features[known], numbers, ())
+        head = work.request.strategy.fit(features[known], numbers, ())
         assert isinstance(head, LinearHead)
         found[held_out] = 0
         found[np.ix_(held_out, classes)] = say(head, features[held_out])

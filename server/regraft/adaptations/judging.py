@@ -43,7 +43,7 @@ def evaluate(work: Work, learnt: Learnt, candidate: Candidate) -> JSON:
         **{name: None if name in reasons else value for name, value in more.items()},
         "missing": {**report["missing"], **reasons},
         "calibration": candidate.calibration,
-        "findings": find_findings(work, known.strategy, learnt.feature) if known else [],
+        "findings": find_findings(known.work, known.learnt.feature) if known else [],
         "trained_parameters": candidate.parameters,
         "bytes": {"backbone": candidate.backbone.size, "head": candidate.head.size},
     }
@@ -60,8 +60,11 @@ def forgetting(work: Work, learnt: Learnt) -> JSON:
     targets = task.targets(data.source.labels)
     with work.context.stage("evaluation"):
         found = {
-            name: task.metrics(outputs_of(work, model, data.source), targets)
-            for name, model in (("before", before.learnt), ("after", learnt))
+            name: task.metrics(outputs_of(known, model, data.source), targets)
+            for name, known, model in (
+                ("before", before.work, before.learnt),
+                ("after", work, learnt),
+            )
         }
     return {
         name: {"primary": metrics[task.primary], "loss": metrics["loss"]}

@@ -54,6 +54,7 @@ def _strategy(strategy: Any) -> JSON:
         "name": strategy.name,
         "kind": strategy.kind,
         "freezes_backbone": strategy.freezes_backbone,
+        "unlabelled": strategy.unlabelled,
         "summary": strategy.summary,
         "paper": strategy.paper,
         "options": options,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from regraft.contract import Feature, OwnHead, SourceModel, Task, TransferStrategy
 from regraft.domain import AdaptationSpec
 from regraft.errors import InvalidInputError, UnsupportedError
+from regraft.fusion import FusedSource
 from regraft.plugins import Plugins
 from regraft.reference import is_untrained
 
@@ -47,6 +48,8 @@ def parse_spec(values: dict[str, Any]) -> AdaptationSpec:
 def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     """Look up every name and read every option; opens the source model but loads no weights."""
     task = plugins.task(spec.task)
+    if spec.class_weights and not task.classes:
+        raise InvalidInputError(f"Task '{spec.task}' has no classes to weigh (--class-weights).")
     if AUTO in (spec.source, spec.strategy):
         return check_request(_standing_in(spec, task, plugins), plugins)
     kind = plugins.strategy(spec.strategy)
@@ -66,6 +69,8 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
             f"Strategy '{strategy.name}' learns from rows of the target without labels: name a "
             "file of them with --unlabelled."
         )
+    if strategy.fuses_features:
+        source = FusedSource(source, source.candidates(task.form))
     named = strategy.feature()
     offered = source.candidates(task.form) if named is None else ()
     candidates = offered or (source.feature(task.form, named),)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import Request
 from regraft.contract import Array, Feature, LinearHead, Task, TransferStrategy
+from regraft.data.balance import balanced
 from regraft.data.folds import make_folds
 from regraft.domain import Blob, DataSet, Examples
 from regraft.export.frozen import frozen_backbone, frozen_candidates
@@ -46,10 +47,17 @@ class Work:
                 self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
         return self.known[feature]
 
+    def weighted(self) -> Examples:
+        """The training rows, those of rare classes repeated if classes are to count alike."""
+        train = self.data.train
+        if not self.request.spec.class_weights:
+            return train
+        return train.take(balanced(train.labels, self.request.spec.seed))
+
     def parts(self) -> dict[str, tuple[Any, ...]]:
         """Rows and targets of train and validation, as training takes them, and rows of the target
         without labels."""
-        train, validation, more = self.data.train, self.data.validation, self.data.unlabelled
+        train, validation, more = self.weighted(), self.data.validation, self.data.unlabelled
         others = () if more is None else more.inputs
         return {
             "train": (train.inputs, self.task.targets(train.labels), others),
@@ -74,9 +82,10 @@ def recipe(work: Work, strategy: TransferStrategy, feature: Feature) -> Recipe:
 
 def fitted(work: Work, strategy: TransferStrategy, features: Array) -> "LinearHead | nn.Module":
     """The head that the strategy fits to these features of the training rows."""
-    train = work.data.train
-    folds = make_folds(train, work.request.spec.seed)
-    return strategy.fit(features, work.task.targets(train.labels), folds)
+    train, seed = work.weighted(), work.request.spec.seed
+    if work.request.spec.class_weights:
+        features = features[balanced(work.data.train.labels, seed)]
+    return strategy.fit(features, work.task.targets(train.labels), make_folds(train, seed))
 
 
 def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:

@@ -36,6 +36,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--seed", type=int, help="Of the split and of training [0]."),
     click.option("--workers", type=int, help="Ray Train workers [one a GPU, else one]."),
     click.option("--budget", help="Time after which training ends with the best so far: 90s, 10m."),
+    click.option("--class-weights", is_flag=True, help="Rare classes count as much as others."),
     click.option("--learning-curve", is_flag=True, help="Also with a quarter and half the rows."),
     click.option("--detach", is_flag=True, help="With a server: do not wait for the end."),
     click.option("--no-promote", is_flag=True, help="Publish, but leave the endpoint as it is."),

@@ -16,7 +16,6 @@ NAMES = {
     "simple": "simple baseline",
     "scratch": "same architecture from scratch",
     "probe": "linear probe, frozen",
-    "source_only": "source data alone",
 }
 
 

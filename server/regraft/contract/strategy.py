@@ -103,6 +103,8 @@ class TransferStrategy:
     """Whether the head is `fit` to the features of the trained backbone in the end."""
     unlabelled: ClassVar[Unlabelled] = "unused"
     """Whether training sees rows of the target without labels."""
+    fuses_features: ClassVar[bool] = False
+    """Whether the backbone, frozen then, ends at all of the source's candidates, joined."""
     Options: ClassVar[type[BaseModel]] = NoOptions
 
     def __init__(self, options: Any, seed: int) -> None:

@@ -22,7 +22,8 @@ def label_notes(labels: Iterable[str]) -> list[str]:
     (most, largest), (least, smallest) = counts.most_common()[0], counts.most_common()[-1]
     if largest > IMBALANCE * smallest:
         notes.append(
-            f"the classes are imbalanced: '{most}' has {largest:,} rows, '{least}' {smallest:,}"
+            f"the classes are imbalanced: '{most}' has {largest:,} rows, '{least}' {smallest:,}; "
+            "with --class-weights each counts alike"
         )
     return notes
 

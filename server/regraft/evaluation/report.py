@@ -109,5 +109,4 @@ KNOWN = {
     "simple": "the simple baseline, which needs no source model",
     "scratch": "the same architecture trained from random weights",
     "probe": "a linear probe on the frozen source model",
-    "source_only": "the same source model without a look at the target",
 }

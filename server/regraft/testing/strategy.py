@@ -68,6 +68,9 @@ def check_description(strategy: type[TransferStrategy]) -> None:
     assert getattr(strategy, "kind", None) in get_args(StrategyKind), (
         f"`kind` must be one of {get_args(StrategyKind)}."
     )
+    assert strategy.freezes_backbone or not strategy.fuses_features, (
+        "`fuses_features` is for strategies that freeze the backbone."
+    )
     assert getattr(strategy, "summary", ""), "`summary` must say in a line what the strategy does."
 
 

@@ -1,5 +1,6 @@
 """Several trainings under Ray Tune: the worse end early, so that the better get their time."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,6 +18,8 @@ SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
+YIELDING = 10
+"""How nice a trial is to serving, which has the processor first."""
 POLL_SECONDS = 0.3
 CANCEL_SECONDS = 15.0
 """How long trials have to notice that all is cancelled."""
@@ -53,6 +56,7 @@ def search(what: Search) -> list[Result]:
     trial = what.trial
 
     def trainable(config: JSON) -> None:
+        os.setpriority(os.PRIO_PROCESS, 0, YIELDING)
         start = time.perf_counter()
 
         def tell(score: float, loss: float) -> None:
