@@ -31,17 +31,6 @@ def test_full_runs_to_its_end_on_two_workers_while_predictions_go_on(
     assert answer.json()["version"] == str(result["version"])
 
 
-def test_strategy_that_begins_with_another_trains_that_first(
-    server: Server, tweets: Path, tiny_bert: Path
-) -> None:
-    given = ("--name", "student", "--source", str(tiny_bert), "--limit-rows", "100")
-    few = ("--strategy", "distillation", "--option", "epochs=1", "--option", "least_steps=4")
-    result = adapt(server.environment, str(tweets), *given, *few)
-    assert result["parity"]["argmax_agreement"] == 1
-    answer = httpx.post(f"{result['endpoint']}/predict", json={"inputs": ["fine"]}, timeout=30)
-    assert answer.json()["predictions"][0]["label"] in {"negative", "positive"}
-
-
 def test_auto_tries_several_across_two_domains(
     server: Server, tweets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
