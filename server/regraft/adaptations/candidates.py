@@ -13,15 +13,15 @@ UNFIT = ("full",)
 """Where the head takes more than one vector a row."""
 
 BY_ROWS = {
-    "few": ("linear-probe", "prototype", "contrastive"),
-    "some": ("linear-probe", "lora", "lp-ft"),
-    "many": ("linear-probe", "lp-ft", "full"),
+    "few": ("contrastive", "linear-probe", "prototype"),
+    "some": ("contrastive", "lp-ft", "lora", "linear-probe"),
+    "many": ("lp-ft", "full", "linear-probe"),
 }
 ACROSS = ("mcc", "pseudo-label")
 
 
 def candidates(request: Request, data: DataSet, plugins: Plugins) -> list[TransferStrategy]:
-    """The strategies to try, those that are thought likeliest to be safe first.
+    """The strategies to try, those first that were best with so many labels elsewhere.
 
     Those that are not installed, or do not fit the source model or the task, are left out.
     """
