@@ -49,6 +49,10 @@ class Context:
             return self.stop()
         return self.stop() or self.registry.runs.cancel_requested(self.adaptation.id)
 
+    def cancel(self) -> None:
+        """Let all who work on this run, in whatever process, find it cancelled."""
+        self.registry.runs.request_cancel(self.adaptation.id)
+
     def check_cancelled(self) -> None:
         if self.cancelled():
             raise CancelledRunError("The adaptation was cancelled.")

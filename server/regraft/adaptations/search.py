@@ -158,6 +158,7 @@ def _searched(
                 [one.name for one in strategies],
                 partial(_trial, parcel),
                 context.cancelled,
+                context.cancel,
                 directory,
                 threads,
                 gpu,

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from regraft.domain import JSON
-from regraft.errors import CancelledRunError
+from regraft.training.watching import watched
 
 SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
@@ -20,9 +19,6 @@ GRACE, HALVING = 2, 2
 MOST_EPOCHS = 100
 YIELDING = 10
 """How nice a trial is to serving, which has the processor first."""
-POLL_SECONDS = 0.3
-CANCEL_SECONDS = 15.0
-"""How long trials have to notice that all is cancelled."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,13 @@ class Result:
 @dataclass(frozen=True)
 class Search:
     """`trial(name, tell)` trains one, with so many CPUs, and calls `tell(score, loss)` after each
-    epoch; it travels to other processes. `cancelled` is asked in this one."""
+    epoch; it travels to other processes. `cancelled` is asked in this one, and `cancel` tells the
+    trials to stop."""
 
     names: Sequence[str]
     trial: Callable[[str, Callable[[float, float], None]], None]
     cancelled: Callable[[], bool]
+    cancel: Callable[[], None]
     directory: Path
     cpus: int
     use_gpu: bool
@@ -79,26 +77,14 @@ def search(what: Search) -> list[Result]:
         ),
         run_config=tune.RunConfig(storage_path=str(what.directory), name="search", verbose=0),
     )
-    grid = _watched(tuner.fit, what.cancelled)
+    grid = watched(tuner.fit, what.cancelled, lambda asked: what.cancel() if asked else None)
     found = {str(one.config["name"]): _result(one) for one in grid}
     return [found[name] for name in what.names]
 
 
-def _watched(fit: Callable[[], Any], cancelled: Callable[[], bool]) -> Any:
-    """Run `fit` in a thread of its own, so that Tune leaves Ctrl-C to us."""
-    with ThreadPoolExecutor(1, "ray-tune") as pool:
-        running = pool.submit(fit)
-        while not running.done():
-            wait([running], POLL_SECONDS)
-            if cancelled():
-                wait([running], CANCEL_SECONDS)
-                raise CancelledRunError("The adaptation was cancelled.")
-        return running.result()
-
-
 def _result(one: Any) -> Result:
     name, metrics = str(one.config["name"]), one.metrics_dataframe
-    if metrics is None or SCORE not in metrics:
+    if one.error is not None or metrics is None or SCORE not in metrics:
         lines = str(one.error or "it did not come to an end").strip().splitlines()
         return Result(name, None, None, 0.0, 0, lines[-1])
     best = metrics.sort_values([SCORE, LOSS], ascending=[False, True]).iloc[0]

@@ -1,6 +1,5 @@
 """Ray Train around the loop: workers, failures, progress and cancelling."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from regraft.training.clock import Clock
 from regraft.training.cluster import check_fits
 from regraft.training.mailbox import Mailbox
 from regraft.training.outcomes import validated
+from regraft.training.watching import watched
 from regraft.training.worker import train_worker
 
 MAX_FAILURES = 3
-POLL_SECONDS = 0.2
-CANCEL_SECONDS = 10.0
-"""How long workers have to notice that a run was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
         ),
     )
     try:
-        _watch(trainer, mailbox, watcher)
+        _fit(trainer, mailbox, watcher)
         outcome: JSON | None = ray.get(mailbox.outcome.remote())
     finally:
         ray.kill(mailbox)
@@ -101,36 +98,14 @@ def _gpu(gpu: bool) -> dict[str, float]:
     return {"GPU": 1} if gpu else {}
 
 
-def _watch(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
-    """Run `fit` in a thread of its own, so that Ray leaves Ctrl-C to us, and pass progress on."""
-    failure: list[BaseException] = []
-    ended = threading.Event()
-
-    def fit() -> None:
-        try:
-            trainer.fit()
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            failure.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=fit, name="ray-train", daemon=True).start()
-    asked: float | None = None
-    while not ended.is_set():
-        # Not Thread.join: interrupted, Python 3.11's takes the thread for dead.
-        try:
-            ended.wait(POLL_SECONDS)
-            if asked is None and watcher.cancelled():
-                asked = time.monotonic()
-            _collect(mailbox, asked is not None, watcher)
-        except KeyboardInterrupt:
-            asked = asked or time.monotonic()
-        if asked is not None and time.monotonic() - asked > CANCEL_SECONDS:
-            # Workers that wait for processors, or hang, read no mailbox.
-            raise CancelledRunError("The adaptation was cancelled.")
-    _collect(mailbox, asked is not None, watcher)
-    if failure:
-        raise RunFailedError(_reason(failure[0])) from failure[0]
+def _fit(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
+    """Train to the end and pass progress on."""
+    try:
+        watched(trainer.fit, watcher.cancelled, lambda asked: _collect(mailbox, asked, watcher))
+    except CancelledRunError:
+        raise
+    except BaseException as error:
+        raise RunFailedError(_reason(error)) from error
 
 
 def _collect(mailbox: Any, cancelled: bool, watcher: Watcher) -> None:
