@@ -10,7 +10,7 @@ import numpy as np
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import check_request
-from regraft.adaptations.work import Work
+from regraft.adaptations.work import Work, begin
 from regraft.cli.demo_data import sentiment, stamps, tones
 from regraft.data.load import load_dataset
 from regraft.domain import AdaptationSpec, DataSet, Examples
@@ -79,8 +79,7 @@ class Bench:
         adaptation, _ = self.registry.runs.submit(spec)
         context = Context(adaptation, self.registry, self.plugins, self.settings)
         request = check_request(spec, self.plugins)
-        inputs = request.task.completed(request.source.inputs, data.train.inputs)
-        yield Work(request, data, request.task(inputs, data.labels), context)
+        yield begin(request, data, context)
 
 
 def spec_of(bench: Bench, name: str, seed: int, **more: Any) -> AdaptationSpec:

@@ -5,20 +5,25 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from regraft.arrays import joined_rows
-from regraft.contract import Array, Task
+from regraft.contract import Array, Arrays, Task
 from regraft.registry.blobs import write_atomically
-from regraft.serving.predictor import Backbone
 
 BATCH = 32
 
 
+class Says(Protocol):
+    """What gives arrays [B, …] for an encoded batch; each has the rows in the same order."""
+
+    def outputs(self, batch: Arrays) -> list[Array]: ...
+
+
 def compute_features(
-    backbone: Backbone,
+    backbone: Says,
     task: Task,
     rows: Sequence[Any],
     progress: Callable[[int], None] = lambda done: None,

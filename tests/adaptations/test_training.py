@@ -10,7 +10,7 @@ from regraft.adaptations.request import check_request
 from regraft.adaptations.run import load_data
 from regraft.adaptations.training import here, train
 from regraft.adaptations.trial import try_out
-from regraft.adaptations.work import Work
+from regraft.adaptations.work import Work, begin
 from regraft.plugins import Plugins
 
 FEW = {"epochs": 1, "least_steps": 4}
@@ -20,13 +20,13 @@ FEW = {"epochs": 1, "least_steps": 4}
 def begun(submit: Any, plugins: Plugins) -> Any:
     """The work of a spec, as it is before anything is learnt."""
 
-    def begin(**spec: Any) -> Work:
+    def make(**spec: Any) -> Work:
         context = submit(**spec)
         request = check_request(context.adaptation.spec, plugins)
         data = load_data(context, request.spec)
-        return Work(request, data, request.task(request.source.inputs, data.labels), context)
+        return begin(request, data, context)
 
-    return begin
+    return make
 
 
 def test_strategy_that_begins_with_another_trains_that_first(begun: Any) -> None:

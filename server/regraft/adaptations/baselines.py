@@ -6,14 +6,12 @@ from typing import TypeVar
 
 from regraft.adaptations.candidate import outputs_of
 from regraft.adaptations.learning import Learnt, learn_frozen
-from regraft.adaptations.request import check_request
+from regraft.adaptations.request import PROBE, by, check_request
 from regraft.adaptations.scratch import scratch_baseline
 from regraft.adaptations.work import Work
 from regraft.domain import Examples
 from regraft.errors import CancelledRunError, RegraftError, UnsupportedError
 from regraft.evaluation.report import Judged, judge, majority_baseline, simple_baseline
-
-PROBE = "linear-probe"
 
 Result = TypeVar("Result")
 
@@ -59,12 +57,12 @@ def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Pro
         raise UnsupportedError("a linear probe answers with one class a row, which is not asked")
     if request.strategy.name == PROBE and train is None:
         return Probe(work, learnt)
-    spec = request.spec.model_copy(update={"strategy": PROBE, "options": {}})
-    asked = check_request(spec, work.context.plugins)
+    asked = check_request(by(request.spec, PROBE), work.context.plugins)
     data = work.data if train is None else replace(work.data, train=train)
-    chosen = replace(work, request=asked, data=data, known={})
+    chosen = Work(asked, data, work.task, work.context.aside())
     feature = None if request.strategy.fuses_features else learnt.feature
-    return Probe(chosen, learn_frozen(chosen, feature))
+    with work.context.stage("baselines"):
+        return Probe(chosen, learn_frozen(chosen, feature))
 
 
 def _judged(probe: Probe) -> Judged:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +48,10 @@ class Context:
         if not self.recorded:
             return self.stop()
         return self.stop() or self.registry.runs.cancel_requested(self.adaptation.id)
+
+    def aside(self) -> "Context":
+        """The same run, for work whose stages are counted as one of this one's."""
+        return replace(self, seconds={})
 
     def cancel(self) -> None:
         """Let all who work on this run, in whatever process, find it cancelled."""

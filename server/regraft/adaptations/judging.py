@@ -12,6 +12,7 @@ from regraft.adaptations.speed import measure_speed
 from regraft.adaptations.training import here, on_ray
 from regraft.adaptations.trial import try_out
 from regraft.adaptations.work import Work
+from regraft.data.load import ALIKE
 from regraft.data.split import subset
 from regraft.domain import JSON
 from regraft.errors import UnsupportedError
@@ -79,14 +80,14 @@ def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
         raise UnsupportedError("it was not asked for (--learning-curve)")
     if request.own is not None:
         raise UnsupportedError("nothing was learnt from rows")
-    labels = data.labels if work.task.classes else ("every row",)
+    labels = data.labels if work.task.classes else ALIKE
     run = here if request.strategy.freezes_backbone else on_ray
     targets = work.task.targets(data.test.labels)
     points = []
     for share in SHARES:
         rng = np.random.default_rng(request.spec.seed)
         train = subset(data.train, labels, max(1, round(share * len(data.train))), rng)
-        fewer = replace(work, data=replace(data, train=train))
+        fewer = replace(work, data=replace(data, train=train), context=work.context.aside())
         with work.context.stage("learning_curve"):
             trial = try_out(fewer, learnt.feature, {"test": data.test}, run)
         primary = work.task.metrics(trial.outputs["test"], targets)[work.task.primary]

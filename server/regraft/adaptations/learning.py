@@ -1,10 +1,11 @@
 """What a strategy makes of the source model and the training rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regraft.adaptations.choice import Choice, choose_feature
-from regraft.adaptations.training import Runner, Trained, on_ray, train
+from regraft.adaptations.training import Trained, on_ray, train
 from regraft.adaptations.work import Work, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.domain import Blob, Examples
@@ -42,14 +43,14 @@ class Learnt:
         return _features(work, self.backbone, part)
 
 
-def learn(work: Work, run: Runner = on_ray) -> Learnt:
+def learn(work: Work) -> Learnt:
     """By the request's strategy, on the rows of the train part."""
     if work.request.own is not None:
         return _nothing(work, work.request.own)
     if work.request.strategy.freezes_backbone:
         return learn_frozen(work)
     choice = choose_feature(work)
-    return export_trained(work, choice, train(work, work.request.strategy, choice.feature, run))
+    return export_trained(work, choice, train(work, work.request.strategy, choice.feature, on_ray))
 
 
 def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
@@ -75,19 +76,24 @@ def export_trained(work: Work, choice: Choice, trained: Trained) -> Learnt:
     with work.context.stage("export"):
         graph = export_backbone(trained.model.backbone, work.task.inputs, choice.feature)
         exported = work.context.registry.blobs.put(graph)
-    head = _trained_head(work, trained.model, exported)
+
+    def features() -> Array:
+        with work.context.stage("features"):
+            return _features(work, exported, work.data.train)
+
+    head = head_of(work, trained.model, features)
     return Learnt(choice, exported, head, trained.parameters, trained.model.backbone)
 
 
-def _trained_head(work: Work, model: "TargetModel", backbone: Blob) -> "LinearHead | nn.Module":
-    """The head that was trained, or one that is fitted on what the trained backbone says."""
+def head_of(
+    work: Work, model: "TargetModel", features: Callable[[], Array]
+) -> "LinearHead | nn.Module":
+    """The head that was trained, or one that is fitted on what the trained backbone says of the
+    training rows; as it is served."""
     strategy = work.request.strategy
     if not strategy.refits_head:
         return work.task.serving_head(model.head)
-    with work.context.stage("features"):
-        features = _features(work, backbone, work.data.train)
-    with work.context.stage("train"):
-        return _served(work, fitted(work, strategy, features))
+    return _served(work, fitted(work, strategy, features()))
 
 
 def _features(work: Work, backbone: Blob, part: Examples) -> Array:

@@ -6,15 +6,13 @@ from dataclasses import asdict, dataclass
 
 from regraft.adaptations.choice import some
 from regraft.adaptations.context import Context
-from regraft.adaptations.request import catalogued, check_request
-from regraft.adaptations.work import Work, features_of_all
+from regraft.adaptations.request import PROBE, by, catalogued, check_request
+from regraft.adaptations.work import begin, features_of_all
 from regraft.data.folds import make_folds
 from regraft.domain import JSON, AdaptationSpec, DataSet
 from regraft.errors import InvalidInputError, RegraftError
 from regraft.plugins import Plugins
 from regraft.ranking import Measures, mean_ranks, measure
-
-PROBE = "linear-probe"
 
 
 @dataclass(frozen=True)
@@ -69,11 +67,8 @@ def rank_sources(
 
 
 def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ranked]:
-    request = check_request(
-        spec.model_copy(update={"strategy": PROBE, "options": {}}), context.plugins
-    )
-    inputs = request.task.completed(request.source.inputs, data.train.inputs)
-    work = Work(request, data, request.task(inputs, data.labels), context)
+    request = check_request(by(spec, PROBE), context.plugins)
+    work = begin(request, data, context)
     rows = some(data.train, spec.seed)
     folds, targets = make_folds(rows, spec.seed), work.task.targets(rows.labels)
     arrays = features_of_all(work, request.candidates, rows)

@@ -13,6 +13,8 @@ from regraft.fusion import FusedSource
 from regraft.plugins import Plugins
 from regraft.reference import is_untrained
 
+PROBE = "linear-probe"
+"""What every source model is measured by, and what others begin with."""
 AUTO = "auto"
 """As a strategy or a source: the choice is left to us."""
 
@@ -85,7 +87,7 @@ def _standing_in(spec: AdaptationSpec, task: type[Task], plugins: Plugins) -> Ad
             raise InvalidInputError(
                 "--option belongs to one strategy, but --strategy auto tries several: name one."
             )
-        changes["strategy"] = "linear-probe" if task.form == "pooled" else "full"
+        changes["strategy"] = PROBE if task.form == "pooled" else "full"
     if spec.source == AUTO:
         fitting = catalogued(task, plugins)
         if not fitting:
@@ -100,6 +102,11 @@ def catalogued(task: type[Task], plugins: Plugins) -> list[str]:
     """The names of all source models of the task's modality."""
     offers = plugins.sources.items_once()
     return [name for name, _, source in offers if source.modality == task.modality]
+
+
+def by(spec: AdaptationSpec, strategy: str, **changes: Any) -> AdaptationSpec:
+    """The spec with another strategy, as it is by default, and other changes."""
+    return spec.model_copy(update={"strategy": strategy, "options": {}, **changes})
 
 
 def with_options(

@@ -11,16 +11,14 @@ from regraft.adaptations.judging import evaluate
 from regraft.adaptations.learning import learn
 from regraft.adaptations.publishing import publish, result
 from regraft.adaptations.rank import best_source
-from regraft.adaptations.request import AUTO, Request, check_request
+from regraft.adaptations.request import AUTO, check_request
 from regraft.adaptations.search import Found, find
-from regraft.adaptations.work import Work
-from regraft.contract import OwnHead
+from regraft.adaptations.work import Work, begin
 from regraft.data.load import load_dataset
 from regraft.domain import JSON, UPLOADED, Adaptation, AdaptationSpec, DataSet, State
 from regraft.errors import (
     CancelledRunError,
     DataError,
-    InvalidInputError,
     RegraftError,
     RunFailedError,
 )
@@ -77,9 +75,7 @@ def _stages(context: Context) -> JSON:
         source, ranking = best_source(context, request.spec, data)
         chosen = asked.model_copy(update={"source": source})
         request = check_request(chosen, context.plugins)
-    inputs = request.task.completed(request.source.inputs, data.train.inputs)
-    labels = data.labels if request.own is None else own_labels(request.own, data, request)
-    work = Work(request, data, request.task(inputs, labels), context)
+    work = begin(request, data, context)
     with _cluster(work):
         found = find(work) if asked.strategy == AUTO else Found(work, learn(work), [])
         candidate = finish(found.work, found.learnt)
@@ -92,25 +88,15 @@ def _stages(context: Context) -> JSON:
 
 
 def _cluster(work: Work) -> AbstractContextManager[None]:
-    """The one on which all that this adaptation trains is trained."""
-    searching = work.context.adaptation.spec.strategy == AUTO
-    frozen = work.request.own is not None or work.request.strategy.freezes_backbone
+    """The one on which all that this adaptation trains is trained, if it trains anything."""
+    request = work.request
+    frozen = request.own is not None or request.strategy.freezes_backbone
+    searching = work.context.adaptation.spec.strategy == AUTO and request.source.trainable
     if frozen and not searching:
         return nullcontext()
     from regraft.training.cluster import connected
 
     return connected(work.context.settings)
-
-
-def own_labels(own: OwnHead, data: DataSet, request: Request) -> tuple[str, ...]:
-    """Those that the source model knows, among which the classes of the data must be."""
-    unknown = sorted(set(data.labels) - set(own.labels)) if request.task.classes else []
-    if unknown:
-        raise InvalidInputError(
-            f"Source model '{request.source.name}' knows no class {', '.join(unknown[:5])}; it "
-            f"knows {', '.join(own.labels[:20])}."
-        )
-    return own.labels
 
 
 def _check_open(context: Context) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.context import Context
-from regraft.adaptations.learning import Learnt, export_trained
-from regraft.adaptations.request import check_request
+from regraft.adaptations.learning import Learnt, export_trained, learn_frozen
+from regraft.adaptations.request import by, check_request
 from regraft.adaptations.training import Limits, Trained, here, kept, train_in
-from regraft.adaptations.trial import answers, head_of, try_out
-from regraft.adaptations.work import Work
+from regraft.adaptations.trial import answers, head_of_trained, try_out
+from regraft.adaptations.work import Work, begin
 from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
 from regraft.errors import RunFailedError
@@ -71,7 +71,7 @@ def find(work: Work) -> Found:
 
 def _with(work: Work, strategy: TransferStrategy) -> Work:
     """The work as if the user had asked for this strategy."""
-    spec = work.request.spec.model_copy(update={"strategy": strategy.name, "options": {}})
+    spec = by(work.request.spec, strategy.name)
     return replace(work, request=replace(work.request, spec=spec, strategy=strategy))
 
 
@@ -115,8 +115,6 @@ def _closed(work: Work, choice: Choice) -> Scored:
 
 def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
     """What the chosen strategy learnt, exported where that is not the source's own backbone."""
-    from regraft.adaptations.learning import learn_frozen
-
     strategy = work.request.strategy
     if strategy.freezes_backbone:
         return replace(learn_frozen(work, choice.feature), choice=choice)
@@ -183,10 +181,8 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
     context = Context(
         given.adaptation, registry, Plugins.load(), given.settings, stop=asked, recorded=False
     )
-    spec = given.spec.model_copy(update={"strategy": name, "options": {}})
-    request = check_request(spec, context.plugins)
-    inputs = request.task.completed(request.source.inputs, given.data.train.inputs)
-    work = Work(request, given.data, request.task(inputs, given.data.labels), context)
+    request = check_request(by(given.spec, name), context.plugins)
+    work = begin(request, given.data, context)
     feature = request.source.feature(work.task.form, given.feature)
 
     def epoch(kind: str, data: JSON) -> None:
@@ -216,5 +212,5 @@ def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[],
 
 def _refitted(work: Work, trained: Trained) -> tuple[float, float]:
     part = work.data.validation
-    outputs = answers(work, trained, head_of(work, trained), part)
+    outputs = answers(work, trained, head_of_trained(work, trained), part)
     return _score(work.task, outputs, work.task.targets(part.labels))

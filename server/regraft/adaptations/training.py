@@ -68,9 +68,8 @@ def train(
 
 
 def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
-    """By Ray Train, on a cluster of its own unless one is connected."""
+    """By Ray Train, on the cluster that is connected."""
     from regraft.training.checkpoints import Checkpoints
-    from regraft.training.cluster import connected
     from regraft.training.trainer import TrainingRequest, Watcher, train_on_ray
 
     context, workers = work.context, work.request.spec.workers
@@ -78,8 +77,7 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     request = replace(run, deadline=limits.deadline, whole=limits.whole)
     # Progress is the adaptation's; a baseline's would look the same.
     report = _nothing if limits.whole else context.report
-    with connected(context.settings):
-        train_on_ray(request, Watcher(report, context.cancelled))
+    train_on_ray(request, Watcher(report, context.cancelled))
     ingredients = made.open(context.plugins)
     model = ingredients.model()
     return _finished(made, ingredients, model, Checkpoints(folder, "read").load_best)
@@ -88,24 +86,36 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
 def here(
     work: Work, made: Recipe, folder: Path, limits: Limits, report: Report = _nothing
 ) -> Trained:
-    """In this process, by the threads that the settings allow."""
+    """In this process, by the threads that the settings allow, on the GPU that it sees if any."""
     import torch
 
-    from regraft.training.alone import train_alone
     from regraft.training.checkpoints import Checkpoints
+    from regraft.training.loop import Loop, Part, Surroundings
 
-    context, before = work.context, torch.get_num_threads()
-    torch.set_num_threads(work.threads)
-    ingredients = made.open(context.plugins)
+    context, clock = work.context, Clock(limits.deadline, limits.whole)
+    ingredients, before = made.open(context.plugins), torch.get_num_threads()
     model, checkpoints = ingredients.model(), Checkpoints(folder, "here")
-    clock = Clock(limits.deadline, limits.whole)
+    gpu = context.settings.use_gpu is not False and torch.cuda.is_available()
+
+    def heard(kind: str, data: JSON) -> None:
+        clock.heard(kind, data)
+        report(kind, data)
+
+    around = Surroundings(
+        device=torch.device("cuda" if gpu else "cpu"),
+        report=heard,
+        cancelled=context.cancelled,
+        expired=clock.expired,
+    )
+    loop = Loop(model, ingredients.task, ingredients.strategy, checkpoints, around)
+    parts = work.parts()
+    torch.set_num_threads(work.threads)
     try:
-        place = (model, checkpoints)
-        outcome = train_alone(ingredients, place, work.parts(), clock, context.cancelled, report)
+        outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]))
     finally:
         torch.set_num_threads(before)
     validated(vars(outcome), limits.whole)
-    return _finished(made, ingredients, model, checkpoints.load_best)
+    return _finished(made, ingredients, model.cpu(), checkpoints.load_best)
 
 
 def kept(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:

@@ -4,20 +4,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from regraft.adaptations.candidate import say
-from regraft.adaptations.learning import learn_frozen
+from regraft.adaptations.learning import head_of, learn_frozen
 from regraft.adaptations.training import Runner, Trained, here, train
-from regraft.adaptations.work import Work, fitted
-from regraft.arrays import joined_rows
-from regraft.contract import Array, Feature, LinearHead
+from regraft.adaptations.work import Work
+from regraft.contract import Array, Arrays, Feature, LinearHead
 from regraft.domain import Examples
+from regraft.features import compute_features
 
 if TYPE_CHECKING:
     from torch import nn
-
-BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
         return _frozen(work, feature, parts)
     start = time.perf_counter()
     trained = train(work, work.request.strategy, feature, run)
-    head = head_of(work, trained)
+    head = head_of_trained(work, trained)
     seconds = time.perf_counter() - start
     outputs = {name: answers(work, trained, head, part) for name, part in parts.items()}
     total = sum(p.numel() for p in trained.model.parameters())
@@ -52,31 +48,30 @@ def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
     return Trial(outputs, seconds, learnt.parameters, learnt.backbone.size // 4)
 
 
-def head_of(work: Work, trained: Trained) -> "LinearHead | nn.Module":
+def head_of_trained(work: Work, trained: Trained) -> "LinearHead | nn.Module":
     """The head as it would be served."""
-    strategy = work.request.strategy
-    if not strategy.refits_head:
-        return work.task.serving_head(trained.model.head)
-    from torch import nn
-
-    features = answers(work, trained, nn.Identity(), work.data.train)
-    head = fitted(work, strategy, features)
-    return head if isinstance(head, LinearHead) else work.task.serving_head(head)
+    return head_of(work, trained.model, lambda: _features(work, trained, work.data.train))
 
 
 def answers(work: Work, trained: Trained, head: "LinearHead | nn.Module", part: Examples) -> Array:
-    """What a trained model says of these rows, by torch; rows of like size go through together."""
-    import torch
+    """What a trained model says of these rows, by torch."""
+    return say(head, _features(work, trained, part))
 
-    backbone, task, rows = trained.model.backbone.eval(), work.task, part.inputs
-    order = np.argsort([task.size(row) for row in rows], kind="stable")
-    found = []
-    for start in range(0, len(order), BATCH):
-        batch = task.encode([rows[int(i)] for i in order[start : start + BATCH]])
+
+def _features(work: Work, trained: Trained, part: Examples) -> Array:
+    (found,) = compute_features(TorchBackbone(trained.model.backbone), work.task, part.inputs)
+    return found
+
+
+class TorchBackbone:
+    """A module in place of the graph that it would be exported to."""
+
+    def __init__(self, module: "nn.Module") -> None:
+        self.module = module.eval()
+
+    def outputs(self, batch: Arrays) -> list[Array]:
+        import torch
+
         tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
         with torch.no_grad():
-            found.append(say(head, backbone(**tensors).numpy()))
-    joined = joined_rows(found)
-    result = np.empty_like(joined)
-    result[order] = joined
-    return result
+            return [self.module(**tensors).numpy()]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import Request
-from regraft.contract import Array, Feature, LinearHead, Task, TransferStrategy
+from regraft.contract import Array, Feature, LinearHead, OwnHead, Task, TransferStrategy
 from regraft.data.balance import balanced
 from regraft.data.folds import make_folds
 from regraft.domain import Blob, DataSet, Examples
+from regraft.errors import InvalidInputError
 from regraft.export.frozen import frozen_backbone, frozen_candidates
 from regraft.features import FeatureCache, compute_features, features_key
 from regraft.registry.manifest import InputsRecord
@@ -63,6 +64,24 @@ class Work:
             "train": (train.inputs, self.task.targets(train.labels), others),
             "validation": (validation.inputs, self.task.targets(validation.labels)),
         }
+
+
+def begin(request: Request, data: DataSet, context: Context) -> Work:
+    """The work as it is before anything is learnt: the task knows its columns and its labels."""
+    inputs = request.task.completed(request.source.inputs, data.train.inputs)
+    labels = data.labels if request.own is None else _own_labels(request.own, data, request)
+    return Work(request, data, request.task(inputs, labels), context)
+
+
+def _own_labels(own: OwnHead, data: DataSet, request: Request) -> tuple[str, ...]:
+    """Those that the source model knows, among which the classes of the data must be."""
+    unknown = sorted(set(data.labels) - set(own.labels)) if request.task.classes else []
+    if unknown:
+        raise InvalidInputError(
+            f"Source model '{request.source.name}' knows no class {', '.join(unknown[:5])}; it "
+            f"knows {', '.join(own.labels[:20])}."
+        )
+    return own.labels
 
 
 def recipe(work: Work, strategy: TransferStrategy, feature: Feature) -> Recipe:

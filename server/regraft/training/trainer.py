@@ -12,7 +12,6 @@ from ray.train.torch import TorchTrainer
 
 from regraft.domain import JSON
 from regraft.errors import CancelledRunError, RunFailedError
-from regraft.training.alone import Parts
 from regraft.training.build import Recipe
 from regraft.training.clock import Clock
 from regraft.training.cluster import check_fits
@@ -22,6 +21,11 @@ from regraft.training.watching import watched
 from regraft.training.worker import train_worker
 
 MAX_FAILURES = 3
+
+
+Parts = dict[str, tuple[Any, ...]]
+"""Rows and targets of `train` and `validation`; those of `train` are followed by rows without
+labels."""
 
 
 @dataclass(frozen=True)
