@@ -42,6 +42,12 @@ def test_request_has_its_names_looked_up_and_its_options_read(check: Any) -> Non
     assert [feature.name for feature in request.candidates] == ["layer-3"]
 
 
+def test_request_that_lacks_something_is_not_repeated() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_spec({**VALUES, "data": None})
+    assert str(caught.value) == "request: data is missing: name a file of labelled rows."
+
+
 def test_strategy_across_domains_wants_rows_without_labels(check: Any) -> None:
     with pytest.raises(InvalidInputError, match="name a file of them with --unlabelled"):
         check(strategy="coral")

@@ -189,5 +189,6 @@ def _sentence(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return "there is no such option."
     message = str(detail["msg"]).removeprefix("Value error, ")
-    given = "" if detail["type"] == "missing" else f", not {str(detail['input'])[:60]!r}"
+    told = detail["type"] != "missing" and detail["loc"]  # the whole request is no news
+    given = f", not {str(detail['input'])[:60]!r}" if told else ""
     return f"{message[:1].lower()}{message[1:]}{given}."

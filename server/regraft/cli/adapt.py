@@ -17,8 +17,15 @@ from regraft.errors import InvalidInputError
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--name", required=True, help="Names the model and its endpoint."),
     click.option("--task", default="text-classification", show_default=True),
-    click.option("--source", required=True, help="Catalogue name, path, hub name or KIND:REF."),
-    click.option("--strategy", default="linear-probe", show_default=True),
+    click.option(
+        "--source", required=True, help="Catalogue name, path, hub name, KIND:REF, or auto."
+    ),
+    click.option(
+        "--strategy",
+        default="linear-probe",
+        show_default=True,
+        help="One of `regraft strategies`, or auto: several are tried.",
+    ),
     click.option(
         "--input-column", "--text-column", "input_column", help="Found by its name unless given."
     ),
