@@ -1,5 +1,6 @@
 """`--strategy auto`: several strategies are tried, and the best on validation is taken."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from regraft.adaptations.trial import answers, head_of_trained, try_out
 from regraft.adaptations.work import Work, begin
 from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
-from regraft.errors import RunFailedError
+from regraft.errors import CancelledRunError, RunFailedError
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
 from regraft.serving.sessions import available_cpus
@@ -192,9 +193,11 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
 
     run = partial(here, report=epoch)
     what, limits = (request.strategy, feature), Limits(given.deadline)
-    trained = train_in(given.directory, work, what, run, limits)
-    if request.strategy.refits_head:
-        tell(*_refitted(work, trained))
+    # A trial that was told to stop has nothing to complain of.
+    with contextlib.suppress(CancelledRunError):
+        trained = train_in(given.directory, work, what, run, limits)
+        if request.strategy.refits_head:
+            tell(*_refitted(work, trained))
 
 
 def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[], bool]:
