@@ -51,13 +51,15 @@ class Site:
         spec = AdaptationSpec(name="tweets", source="minilm-l6", data="dataset:d-0")
         return self.registry.runs.submit(spec)[0]
 
-    def publish(self, name: str = "tweets") -> ModelVersion:
+    def publish(self, name: str = "tweets", **summary: Any) -> ModelVersion:
         blobs = self.registry.blobs
         part = {"sha256": "0" * 64}
         report = blobs.put(json.dumps({"primary": "accuracy", "loss": float("nan")}).encode())
         manifest = {"report": report.as_dict(), "backbone": part, "head": part}
         stored = blobs.put(json.dumps(manifest).encode())
-        return self.registry.models.publish(name, stored, {"task": "a-task"}, promote=True)
+        return self.registry.models.publish(
+            name, stored, {"task": "a-task", **summary}, promote=True
+        )
 
 
 @pytest.fixture

@@ -41,6 +41,17 @@ def test_a_promoted_version_answers_until_it_is_rolled_back(site):
     assert [item["version"] for item in site.http.get("/v1/endpoints").json()["items"]] == [2]
 
 
+def test_a_version_that_is_worse_answers_by_force_alone(site):
+    site.publish(verdict="negative"), site.publish(verdict="positive")
+    path = "/v1/endpoints/tweets/promote"
+    refused = site.http.post(path, json={"version": 1})
+    assert refused.status_code == 409
+    assert "its verdict is negative" in refused.json()["detail"]
+    assert site.http.get("/v1/endpoints/tweets").json()["version"] == 2
+    assert site.http.post(path, json={"version": 1, "force": True}).json()["version"] == 1
+    assert site.http.post(path, json={"version": 1, "force": "yes"}).status_code == 422
+
+
 def test_a_rollback_without_an_earlier_version_is_a_conflict(site):
     site.publish()
     answer = site.http.post("/v1/endpoints/tweets/rollback", json={"from": 1})
