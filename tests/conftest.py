@@ -15,19 +15,41 @@ from regraft.contract import SourceModel
 from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
+from tests.environments import cache, made_by_this_code
 from tests.packages import add_packages
 
 # The models here are small: torch's threads would cost more than they save, five times as much
 # where processors are shared. Read when torch is imported, which nothing above does.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-CACHE = Path(os.environ.get("REGRAFT_TEST_CACHE", "~/.cache/regraft-tests")).expanduser()
+CACHE = cache()
 add_packages(CACHE)
 
+SMALL_WAVEFORM = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": (16, 16),
+    "conv_stride": (20, 16),
+    "conv_kernel": (20, 16),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
 WORDS = {
     "positive": ["good", "great", "lovely", "fine"],
     "negative": ["bad", "awful", "poor", "sad"],
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of pytest-xdist's processes one runs all tests of the shared server, and one at a time those
+    that start a Ray of their own."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            shared = "server" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("server" if shared else "own-ray"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -73,6 +95,19 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_hubert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an untrained encoder of sound, of two layers."""
+    import torch
+    from transformers import HubertConfig, HubertModel
+
+    folder = tmp_path_factory.mktemp("source") / "tiny-hubert"
+    torch.manual_seed(7)
+    config = HubertConfig(**SMALL_WAVEFORM, feat_extract_norm="layer")
+    HubertModel(config).save_pretrained(folder)
+    return folder
+
+
 def _write_tokenizer(path: Path) -> int:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -110,11 +145,15 @@ def exported(
     tmp_path_factory: pytest.TempPathFactory, plugins: Plugins, minilm: SourceModel, tiny_bert: Path
 ) -> Home:
     """A home in which default features were exported: of tiny_bert, and of the catalogue's."""
-    home = Home(tmp_path_factory.mktemp("exported")).create()
-    names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
-    for source in (minilm, *map(plugins.open_source, names)):
-        frozen_backbone(source, source.features[0], home)
-    return home
+
+    def make(folder: Path) -> None:
+        names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
+        for source in (minilm, *map(plugins.open_source, names)):
+            frozen_backbone(source, source.features[0], Home(folder).create())
+
+    root = tmp_path_factory.mktemp("exported") / "home"
+    shutil.copytree(made_by_this_code("exports", make), root)
+    return Home(root)
 
 
 @pytest.fixture

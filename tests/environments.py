@@ -1,11 +1,18 @@
-"""Environments of clients that would clash with each other, built once into a cache."""
+"""What is costly to make and is kept from one run to the next: environments of clients that would
+clash with each other, and the exports that tests start from."""
 
 import fcntl
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 
 def cache() -> Path:
@@ -19,13 +26,41 @@ def cache() -> Path:
 def client_python(name: str, *requirements: str) -> Path:
     """The Python of an environment with these packages."""
     folder = cache() / "environments" / name
-    folder.parent.mkdir(exist_ok=True)
     python, done = folder / "bin" / "python", folder / "complete"
-    with (folder.parent / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(folder):
         if not done.is_file() or done.read_text() != " ".join(requirements):
             venv.create(folder, with_pip=True, clear=True)
             command = [str(python), "-m", "pip", "install", "--quiet", *requirements]
             subprocess.run(command, check=True, stdout=sys.stderr, timeout=600)
             done.write_text(" ".join(requirements))
     return python
+
+
+def made_by_this_code(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder that `make` fills, once for each state of the code and of what it stands on."""
+    folder = cache() / name / _code()
+    with _alone(folder.parent):
+        if not folder.is_dir():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            making = folder.with_name("making")
+            make(making)
+            making.rename(folder)
+    return folder
+
+
+def _code() -> str:
+    """A digest of all that decides what the code does."""
+    digest = hashlib.sha256((ROOT / "constraints.txt").read_bytes())
+    for path in sorted(p for part in ("server", "plugins") for p in (ROOT / part).rglob("*.py")):
+        digest.update(str(path.relative_to(ROOT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process is in here for this folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,6 +1,7 @@
 """What a strategy begins with is trained first; a trial asks the result without an export."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,25 @@ import pytest
 from regraft.adaptations.request import check_request
 from regraft.adaptations.run import load_data
 from regraft.adaptations.training import here, train
-from regraft.adaptations.trial import try_out
+from regraft.adaptations.trial import answers, head_of_trained, try_out
 from regraft.adaptations.work import Work, begin
+from regraft.errors import CancelledRunError
 from regraft.plugins import Plugins
+from regraft.training.clock import Clock
 
 FEW = {"epochs": 1, "least_steps": 4}
+MANY = {"epochs": 90, "patience": 90}
+ONE_OF_EACH_KIND = ["contrastive", "full", "layer-drop", "mcc"]
 
 
 @pytest.fixture
 def begun(submit: Any, plugins: Plugins) -> Any:
     """The work of a spec, as it is before anything is learnt."""
 
-    def make(**spec: Any) -> Work:
-        context = submit(**spec)
-        request = check_request(context.adaptation.spec, plugins)
-        data = load_data(context, request.spec)
-        return begin(request, data, context)
+    def make(context: dict[str, Any] | None = None, **spec: Any) -> Work:
+        made = submit(context, **spec)
+        request = check_request(made.adaptation.spec, plugins)
+        return begin(request, load_data(made, request.spec), made)
 
     return make
 
@@ -55,3 +59,45 @@ def test_rows_without_labels_go_to_training(begun: Any, tmp_path: Path) -> None:
     assert sorted(work.parts()["train"][2]) == ["the cast was fine", "the plot was thin"]
     without = replace(work, data=replace(work.data, unlabelled=None))
     assert without.parts()["train"][2] == ()
+
+
+@pytest.fixture
+def lasting(begun: Any, tmp_path: Path) -> Any:
+    """The work of a strategy that would train for a long time."""
+
+    def make(strategy: str, **context: Any) -> Work:
+        other = tmp_path / "other.csv"
+        other.write_text("text\n" + "".join(f"the cast was number {n}\n" for n in range(20)))
+        across = {"unlabelled": str(other)} if strategy == "mcc" else {}
+        return begun(context=context, strategy=strategy, options=MANY, **across)
+
+    return make
+
+
+@pytest.mark.parametrize("strategy", ONE_OF_EACH_KIND)
+def test_a_spent_budget_leaves_the_best_so_far(
+    lasting: Any, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Clock, "expired", lambda clock: told.count("step") >= 9)
+    work = lasting(strategy)
+    run = partial(here, report=lambda kind, data: told.append(kind))
+    trained = train(work, work.request.strategy, work.request.candidates[0], run)
+    assert told.count("step") == 9
+    outputs = answers(work, trained, head_of_trained(work, trained), work.data.test)
+    assert outputs.sum(1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ONE_OF_EACH_KIND)
+def test_a_cancelled_training_ends_between_two_steps(lasting: Any, strategy: str) -> None:
+    steps = 0
+
+    def heard(kind: str, data: dict[str, Any]) -> None:
+        nonlocal steps
+        steps += kind == "step"
+
+    work = lasting(strategy, stop=lambda: steps == 5)
+    run = partial(here, report=heard)
+    with pytest.raises(CancelledRunError):
+        train(work, work.request.strategy, work.request.candidates[0], run)
+    assert steps == 5

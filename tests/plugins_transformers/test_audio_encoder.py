@@ -14,19 +14,7 @@ from regraft.testing import check_source_model
 from regraft_transformers.audio import AudioEncoder, WaveformFolder, WhisperFile, WhisperFolder
 from regraft_transformers.ctranslate2 import read_variables
 from regraft_transformers.log_mel import LogMel
-
-SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 48,
-    "conv_dim": (16, 16),
-    "conv_stride": (20, 16),
-    "conv_kernel": (20, 16),
-    "num_feat_extract_layers": 2,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 2,
-}
+from tests.conftest import SMALL_WAVEFORM
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +102,9 @@ def test_encoder_of_raw_sound_passes_the_kit(
     from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(3)
-    AutoModel.from_config(AutoConfig.for_model(kind, **SMALL, **changes)).save_pretrained(tmp_path)
+    AutoModel.from_config(AutoConfig.for_model(kind, **SMALL_WAVEFORM, **changes)).save_pretrained(
+        tmp_path
+    )
     source = plugins.open_source(str(tmp_path))
     assert isinstance(source, WaveformFolder)
     check_source_model(source)
@@ -124,7 +114,7 @@ def test_raw_sound_gives_what_transformers_gives(tmp_path: Path, plugins: Plugin
     from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(3)
-    config = AutoConfig.for_model("wav2vec2", **SMALL, feat_extract_norm="layer")
+    config = AutoConfig.for_model("wav2vec2", **SMALL_WAVEFORM, feat_extract_norm="layer")
     AutoModel.from_config(config).save_pretrained(tmp_path)
     source, sound = plugins.open_source(str(tmp_path)), torch.from_numpy(noise(0.6))[None]
     module = source.module(source.feature("sequence", "layer-2"))

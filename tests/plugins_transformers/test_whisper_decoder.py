@@ -1,6 +1,7 @@
 """Whisper's own decoder as a head: it says what a plain greedy loop says, and serves as it is."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,24 @@ def test_window_is_what_the_decoder_needs_and_whisper_alone_has(
         plugins.open_source(f"{tiny_bert}?window=30")
 
 
+@pytest.fixture
+def tiny_whisper(whisper: WhisperFile, tmp_path: Path) -> Path:
+    """A folder with an untrained Whisper of one layer that spells as the real one."""
+    from transformers import WhisperConfig, WhisperModel
+
+    sides = {
+        f"{side}_{name}": count
+        for side in ("encoder", "decoder")
+        for name, count in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 32))
+    }
+    torch.manual_seed(7)
+    WhisperModel(WhisperConfig(vocab_size=51_864, d_model=32, **sides)).save_pretrained(tmp_path)
+    shutil.copy(whisper.folder / "tokenizer.json", tmp_path)
+    return tmp_path
+
+
 def test_it_is_judged_and_published_without_training(
-    plugins: Plugins, sweeps: Path, tmp_path: Path, fresh_home: Home
+    plugins: Plugins, sweeps: Path, tiny_whisper: Path, fresh_home: Home
 ) -> None:
     files = sorted(path for path in sweeps.rglob("*") if path.is_file())[:3]
     with (sweeps.parent / "few.csv").open("w", newline="") as file:
@@ -92,7 +109,7 @@ def test_it_is_judged_and_published_without_training(
         name="transcriber",
         data=str(sweeps.parent / "few.csv"),
         task="speech-recognition",
-        source=REFERENCE,
+        source=f"{tiny_whisper}?window=30",
         strategy="as-is",
         split=(0.34, 0.33, 0.33),
     )

@@ -12,7 +12,7 @@ from benchmarks.server import environment, served
 from regraft.client import Client
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
-from tests.environments import client_python
+from tests.environments import client_python, made_by_this_code
 from tests.server.processes import adapt
 
 
@@ -44,12 +44,17 @@ def published(
     tmp_path_factory: pytest.TempPathFactory, exported: Home, tweets: Path, tiny_bert: Path
 ) -> Home:
     """A home with the endpoints `tweets` (MiniLM on 300 real tweets) and `tiny`."""
-    home = copy_home(exported, tmp_path_factory.mktemp("published") / "home")
-    env = environment(home.root, tmp_path_factory.mktemp("ray"))
-    rows = ("--limit-rows", "300")
-    adapt(env, str(tweets), "--name", "tweets", "--source", "minilm-l6", *rows)
-    adapt(env, str(tweets), "--name", "tiny", "--source", str(tiny_bert), *rows)
-    return home
+
+    def make(folder: Path) -> None:
+        shutil.copytree(exported.root, folder)
+        env = environment(folder, tmp_path_factory.mktemp("ray"))
+        rows = ("--limit-rows", "300")
+        adapt(env, str(tweets), "--name", "tweets", "--source", "minilm-l6", *rows)
+        adapt(env, str(tweets), "--name", "tiny", "--source", str(tiny_bert), *rows)
+
+    root = tmp_path_factory.mktemp("published") / "home"
+    shutil.copytree(made_by_this_code("published", make), root)
+    return Home(root)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Commands and processes of a server under test."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -45,7 +46,12 @@ def instance_processes(home: Path) -> list[psutil.Process]:
 
 def replicas(home: Path) -> list[psutil.Process]:
     """The processes of the shared pool's replicas."""
-    return [p for p in instance_processes(home) if "ServeReplica:pool" in " ".join(p.cmdline())]
+    found = []
+    for process in instance_processes(home):
+        with contextlib.suppress(psutil.Error):
+            if "ServeReplica:pool" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 class PeakMemory:

@@ -1,11 +1,15 @@
 """Adaptations by a server, beside its predictions."""
 
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from regraft.domain import AdaptationSpec
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import adapt, regraft, wait_until
@@ -13,22 +17,42 @@ from tests.server.processes import adapt, regraft, wait_until
 pytestmark = pytest.mark.ray
 
 
-def test_full_runs_to_its_end_on_two_workers_while_predictions_go_on(
+def test_training_outlives_a_worker_while_predictions_go_on(
     server: Server, tweets: Path, tiny_bert: Path
 ) -> None:
+    """One of two workers is killed after the first epoch: from there it goes on, and no prediction
+    fails."""
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def all_of(kind: str) -> list[dict[str, Any]]:
+        return [data for told_kind, data in told if told_kind == kind]
+
+    def kill_one(kind: str, data: dict[str, Any]) -> None:
+        told.append((kind, data))
+        if kind == "epoch" and len(all_of("epoch")) == 1:
+            os.kill(all_of("worker")[0]["pid"], signal.SIGKILL)
+
+    spec = AdaptationSpec(
+        name="trained",
+        data=str(tweets),
+        source=str(tiny_bert),
+        strategy="full",
+        workers=2,
+        limit_rows=200,
+        options={"epochs": 4, "patience": 4, "batch_size": 4},
+        force=True,
+    )
     sender = by_http_client(server.url, "/v2/models/tweets/predict", predict_body("fine"))
-    with loaded([sender], 10) as tally:
-        result = adapt(
-            {**server.environment, "REGRAFT_HOME": "/nonexistent"},
-            *(str(tweets), "--name", "trained", "--source", str(tiny_bert), "--strategy", "full"),
-            *("--workers", "2", "--limit-rows", "200", "--option", "epochs=2"),
-            *("--url", server.url),
-        )
+    with loaded([sender], 10) as tally, server.client() as client:
+        result = client.adapt(spec, False, kill_one)
+        answer = client.predict("trained", ["fine"])
     assert tally.failures == []
     assert tally.answered > 20
-    assert result["endpoint"] == f"{server.url}/v2/models/trained"
-    answer = httpx.post(f"{result['endpoint']}/predict", json={"inputs": ["fine"]}, timeout=30)
-    assert answer.json()["version"] == str(result["version"])
+    assert answer["version"] == str(result["version"])
+    epochs = [data["epoch"] for data in all_of("epoch")]
+    assert len(all_of("worker")) == 2
+    assert epochs == sorted(set(epochs)), "no epoch was trained twice"
+    assert epochs[-1] == 4
 
 
 def test_auto_tries_several_across_two_domains(
@@ -52,17 +76,6 @@ def test_auto_tries_several_across_two_domains(
     assert [one["taken"] for one in report["tried"]].count(True) == 1
     assert report["forgetting"]["before"]["primary"] > 0
     assert any(finding["kind"] == "shift" for finding in report["findings"])
-
-
-def test_training_ends_with_its_budget_and_its_head_is_refitted(
-    server: Server, tweets: Path, tiny_bert: Path
-) -> None:
-    given = ("--name", "brief", "--source", str(tiny_bert), "--strategy", "contrastive")
-    long = ("--budget", "35s", "--option", "least_steps=100000")
-    result = adapt(server.environment, str(tweets), *given, *long)
-    assert result["parity"]["argmax_agreement"] == 1
-    events = httpx.get(f"{server.url}/v1/adaptations/{result['id']}/events", timeout=60).text
-    assert events.count("event: expired") == 1
 
 
 def test_a_command_on_the_home_of_a_server_goes_to_that_server(

@@ -1,6 +1,5 @@
-"""Training on Ray: more workers, and workers that die."""
+"""Training on a Ray of the command's own: how it ends, and what it refuses."""
 
-import json
 import os
 import signal
 import subprocess
@@ -36,23 +35,6 @@ def start(env: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
 def events(home: Home, kind: str) -> list[dict[str, Any]]:
     runs = Registry(home.root).runs
     return [e.data for run in runs.all() for e in runs.events(run.id) if e.kind == kind]
-
-
-def test_a_killed_worker_resumes_from_its_checkpoint_and_finishes(
-    env: dict[str, str], fresh_home: Home, tweets: Path, tiny_bert: Path
-) -> None:
-    given = ("--workers", "2", "--limit-rows", "300", "--option", "epochs=6")
-    patient = ("--option", "patience=6", "--option", "batch_size=4")
-    process = start(env, str(tweets), "--source", str(tiny_bert), *given, *patient)
-    wait_until(lambda: events(fresh_home, "epoch"), 120, "the first epoch")
-    os.kill(events(fresh_home, "worker")[0]["pid"], signal.SIGKILL)
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    epochs = [event["epoch"] for event in events(fresh_home, "epoch")]
-    assert len(events(fresh_home, "worker")) == 2
-    assert epochs == sorted(set(epochs)), "no epoch was trained twice"
-    assert epochs[-1] == 6
-    assert json.loads(out)["version"] == 1
 
 
 def test_ctrl_c_ends_the_run_as_cancelled_and_leaves_no_process(
