@@ -15,12 +15,14 @@ from regraft.contract import SourceModel
 from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
+from regraft.threads import yield_soon
 from tests.environments import cache, made_by_this_code
 from tests.packages import add_packages
 
 # The models here are small: torch's threads would cost more than they save, five times as much
 # where processors are shared. Read when torch is imported, which nothing above does.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+yield_soon()
 
 CACHE = cache()
 add_packages(CACHE)

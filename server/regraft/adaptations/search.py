@@ -97,7 +97,9 @@ def choose(scored: Sequence[Scored], rows: int) -> Scored:
         raise RunFailedError(f"No strategy came to an end. {reasons}")
     scores = [one.score or 0.0 for one in usable]
     best = max(scores)
-    error = np.sqrt(max(best * (1 - best), 0.0) / max(rows, 1))
+    # With a row more of each outcome (Agresti & Coull 1998): not even all of eight rows are sure.
+    likely = (best * rows + 1) / (rows + 2)
+    error = np.sqrt(max(likely * (1 - likely), 0.0) / (rows + 2))
     return next(one for one, score in zip(usable, scores, strict=True) if score >= best - error)
 
 

@@ -16,6 +16,7 @@ from regraft.cli.predict import predict
 from regraft.cli.rank import rank
 from regraft.cli.serve import serve
 from regraft.errors import CancelledRunError, RegraftError
+from regraft.threads import yield_soon
 
 INVALID, FAILED, CANCELLED = 2, 1, 130
 
@@ -49,6 +50,7 @@ for command in (
 
 def main() -> None:
     """Run the command; 2 is bad input, 1 a failed run, 130 a cancelled one."""
+    yield_soon()
     code = run(sys.argv[1:])
     if "ray" in sys.modules:
         # Ray's threads may print while the interpreter winds down, which then aborts.
