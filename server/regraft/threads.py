@@ -3,9 +3,10 @@
 import os
 
 SPINS = 10_000
-"""Turns of a thread's idle loop before it sleeps. By default libgomp takes more than a hundred times
-as many, which on processors that others want too keeps them from the very thread that is waited for:
-a step of MiniLM beside one busy process took 4.7 s, with this .95 s, alone .34 and .31 s (2 cores).
+"""Turns of a thread's idle loop before it sleeps. By default libgomp takes more than a hundred
+times as many, which on processors that others want too keeps them from the very thread that is
+waited for: a step of MiniLM beside a busy process took 4.7 s, with this .95 s; alone .34 and .31 s
+(2 cores).
 """
 
 
