@@ -2,7 +2,8 @@
 
 `python -m benchmarks.transfer --data tweets stamps tones --rows 8 32 200 --seeds 3`. Each trial
 learns in this process on all of its threads; the accuracy is that of the test part, the seconds are
-those of the processor. What is already in `--out` is not measured again.
+those of the processor. What is already in `--out` is not measured again. `auto` is what it takes by
+these trials' validation scores; it costs as much as all of its candidates, of which ASHA ends some.
 """
 
 import argparse
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Bench, cell, spec_of
+from regraft.adaptations.candidates import by_rows
 from regraft.adaptations.choice import choose_feature
-from regraft.adaptations.request import check_request
+from regraft.adaptations.request import check_request, with_options
+from regraft.adaptations.search import Scored, choose
 from regraft.adaptations.trial import try_out
 from regraft.domain import DataSet
 from regraft.errors import RegraftError
@@ -58,6 +61,7 @@ def measure(bench: Bench, what: tuple[str, int, int], data: DataSet, strategy: s
         return {**row, "error": str(error)}
     return {
         **row,
+        "validation_rows": len(data.validation),
         "feature": choice.feature.name,
         "seconds": trial.seconds,
         "processor_seconds": processor,
@@ -91,12 +95,35 @@ def run(bench: Bench, args: Any) -> list[JSON]:
     return done
 
 
+def auto(bench: Bench, seed: list[JSON]) -> JSON | None:
+    """What `auto` takes of one seed's trials, if there are any of its candidates."""
+    known = {row["strategy"]: row for row in seed}
+    tried = [known[name] for name in by_rows(seed[0]["rows"]) if name in known]
+    if not tried:
+        return None
+    scored = []
+    for row in tried:
+        strategy = with_options(bench.plugins.strategy(row["strategy"]), {}, row["seed"])
+        scored.append(Scored(strategy, row["validation"], row["validation_loss"], row["seconds"]))
+    taken = known[choose(scored, seed[0]["validation_rows"]).strategy.name]
+    cost = sum(row["processor_seconds"] for row in tried)
+    return {**taken, "strategy": "auto", "processor_seconds": cost}
+
+
+def with_auto(bench: Bench, rows: list[JSON]) -> list[JSON]:
+    seeds: dict[tuple[str, int, int], list[JSON]] = defaultdict(list)
+    for row in rows:
+        if "error" not in row:
+            seeds[row["data"], row["rows"], row["seed"]].append(row)
+    taken = [auto(bench, seed) for seed in seeds.values()]
+    return [*(row for seed in seeds.values() for row in seed), *(row for row in taken if row)]
+
+
 def table(rows: list[JSON]) -> None:
     """Means over the seeds, the best first."""
     cells: dict[tuple[str, int], dict[str, list[JSON]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        if "error" not in row:
-            cells[row["data"], row["rows"]][row["strategy"]].append(row)
+        cells[row["data"], row["rows"]][row["strategy"]].append(row)
     for (name, count), strategies in cells.items():
         print(f"\n{name}, {count} rows a class")
         print(
@@ -126,7 +153,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench.at(args.home or Path(scratch))
-        table(run(bench, args))
+        table(with_auto(bench, run(bench, args)))
 
 
 if __name__ == "__main__":

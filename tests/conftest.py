@@ -45,6 +45,7 @@ WORDS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of pytest-xdist's processes one runs all tests of the shared server, and one at a time those
     that start a Ray of their own."""

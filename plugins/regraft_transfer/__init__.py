@@ -26,6 +26,7 @@ def register_strategies() -> list[type[TransferStrategy]]:
     from regraft_transfer.prototype import Prototype
     from regraft_transfer.pseudo_label import PseudoLabel
     from regraft_transfer.scratch import Scratch
+    from regraft_transfer.soup import Soup
     from regraft_transfer.student_init import StudentInit
     from regraft_transfer.wise_ft import WeightEnsemble
 
@@ -33,4 +34,4 @@ def register_strategies() -> list[type[TransferStrategy]]:
     tuned = [Full, ProbeFirst, GradualUnfreezing, LastLayers, BitFit, LoRA, StartingPoint]
     smaller = [LayerDrop, StudentInit, Distillation]
     across = [Coral, MeanDiscrepancy, Adversarial, MinimumConfusion, PseudoLabel]
-    return [*feature, *tuned, WeightEnsemble, *smaller, *across, Scratch]
+    return [*feature, *tuned, WeightEnsemble, Soup, *smaller, *across, Scratch]

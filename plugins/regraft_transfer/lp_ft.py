@@ -1,5 +1,7 @@
 """Parameter transfer: a linear probe first, then fine-tuning from there."""
 
+from typing import ClassVar
+
 from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
 
 
@@ -17,4 +19,4 @@ class ProbeFirst(FineTuning):
     summary = "Fine-tune the whole source model from a linear probe on"
     paper = "Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features"
     after = "linear-probe"
-    Options = ProbeFirstOptions
+    Options: ClassVar[type[ProbeFirstOptions]] = ProbeFirstOptions

@@ -5,13 +5,16 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from regraft.arrays import joined_rows
 from regraft.contract import Array, Arrays, Task
 from regraft.registry.blobs import write_atomically
+
+if TYPE_CHECKING:
+    from torch import nn
 
 BATCH = 32
 
@@ -20,6 +23,21 @@ class Says(Protocol):
     """What gives arrays [B, …] for an encoded batch; each has the rows in the same order."""
 
     def outputs(self, batch: Arrays) -> list[Array]: ...
+
+
+class TorchBackbone:
+    """A module in place of the graph that it would be exported to; it gives one tensor or more."""
+
+    def __init__(self, module: "nn.Module") -> None:
+        self.module = module.eval()
+
+    def outputs(self, batch: Arrays) -> list[Array]:
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+        with torch.no_grad():
+            found: Any = self.module(**tensors)
+        return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
 
 
 def compute_features(

@@ -61,6 +61,17 @@ def test_rows_without_labels_go_to_training(begun: Any, tmp_path: Path) -> None:
     assert without.parts()["train"][2] == ()
 
 
+def test_strategy_with_ingredients_trains_each_and_mixes_them(begun: Any) -> None:
+    told: list[str] = []
+    work = begun(strategy="soup", options={**FEW, "rates": [1, 2]})
+    run = partial(here, report=lambda kind, data: told.append(kind))
+    trained = train(work, work.request.strategy, work.request.candidates[0], run)
+    assert told.count("epoch") == 2
+    assert trained.recipe.strategy == "lp-ft"
+    outputs = answers(work, trained, head_of_trained(work, trained), work.data.test)
+    assert outputs.shape == (len(work.data.test), 2)
+
+
 @pytest.fixture
 def lasting(begun: Any, tmp_path: Path) -> Any:
     """The work of a strategy that would train for a long time."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -19,6 +20,7 @@ from regraft_transfer.l2_sp import StartingPoint, StartingPointOptions
 from regraft_transfer.last_k import LastLayers, LastLayersOptions
 from regraft_transfer.lora import LoRA, LoRAOptions
 from regraft_transfer.prototype import Prototype, PrototypeOptions
+from regraft_transfer.soup import Soup, SoupOptions
 from regraft_transfer.voting import LEAST, SMOOTHING
 from regraft_transfer.wise_ft import WeightEnsemble, WeightEnsembleOptions
 
@@ -152,3 +154,27 @@ def test_prototype_tells_the_nearest_mean() -> None:
     centres = np.stack([standard[targets == c].mean(0) for c in range(3)])
     nearest = np.square(standard[:, None] - centres).sum(2).argmin(1)
     assert np.array_equal((features @ head.weight.T + head.bias).argmax(1), nearest)
+
+
+def bias(model: TargetModel) -> float:
+    return float(next(iter(model.head.parameters())).flatten()[0])
+
+
+def with_bias(value: float) -> TargetModel:
+    model = toy_model(0)
+    next(iter(model.head.parameters())).data.fill_(value)
+    return model
+
+
+def test_soup_has_an_ingredient_for_each_rate() -> None:
+    made = Soup(SoupOptions(learning_rate=1e-4, epochs=7), 5).ingredients()
+    assert [one.plan().learning_rate for one in made] == pytest.approx([5e-5, 1e-4, 2e-4])
+    assert {one.plan().epochs for one in made} == {7}
+    assert [one.seed for one in made] == [5, 6, 7]
+
+
+def test_soup_is_the_mean_of_the_models_that_make_it_better() -> None:
+    models = [with_bias(value) for value in (4.0, 1.0, 9.0)]
+    soup = Soup(SoupOptions(), 0).mix(models, lambda model: -abs(bias(model) - 2))
+    assert bias(soup) == pytest.approx(2.5), "of 1 and 4; 9 would make it worse"
+    assert [bias(model) for model in models] == [4, 1, 9]

@@ -25,7 +25,7 @@ def candidates(request: Request, data: DataSet, plugins: Plugins) -> list[Transf
 
     Those that are not installed, or do not fit the source model or the task, are left out.
     """
-    names: tuple[str, ...] = UNFIT if request.task.form != "pooled" else BY_ROWS[_amount(data)]
+    names: tuple[str, ...] = UNFIT if request.task.form != "pooled" else by_rows(_each(data))
     if data.unlabelled is not None and data.source is not None:
         names += ACROSS
     found = []
@@ -39,7 +39,11 @@ def candidates(request: Request, data: DataSet, plugins: Plugins) -> list[Transf
     return found
 
 
-def _amount(data: DataSet) -> str:
-    """How many labelled rows a class has in the mean."""
-    each = len(data.train) / max(1, len(data.labels))
-    return "few" if each < FEW else "some" if each < MANY else "many"
+def by_rows(each: float) -> tuple[str, ...]:
+    """Those for so many labelled rows a class, without a look at what fits."""
+    return BY_ROWS["few" if each < FEW else "some" if each < MANY else "many"]
+
+
+def _each(data: DataSet) -> float:
+    """Labelled rows a class, in the mean."""
+    return len(data.train) / max(1, len(data.labels))

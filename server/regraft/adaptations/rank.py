@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from regraft.adaptations.choice import some
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import PROBE, by, catalogued, check_request
-from regraft.adaptations.work import begin, features_of_all
+from regraft.adaptations.work import begin, features_for_a_guess
 from regraft.data.folds import make_folds
 from regraft.domain import JSON, AdaptationSpec, DataSet
 from regraft.errors import InvalidInputError, RegraftError
@@ -71,7 +71,7 @@ def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ran
     work = begin(request, data, context)
     rows = some(data.train, spec.seed)
     folds, targets = make_folds(rows, spec.seed), work.task.targets(rows.labels)
-    arrays = features_of_all(work, request.candidates, rows)
+    arrays = features_for_a_guess(work, request.candidates, rows)
     prior = _prior(spec.source, context.plugins)
     return [
         Ranked(spec.source, feature.name, measure(array, targets, folds), prior)

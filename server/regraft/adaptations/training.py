@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from regraft.adaptations.work import Work, fitted, frozen_features, recipe
 from regraft.contract import Feature, LinearHead, TransferStrategy
 from regraft.domain import JSON
 from regraft.errors import UnsupportedError
+from regraft.features import TorchBackbone, compute_features
 from regraft.training.build import Ingredients, Recipe
 from regraft.training.clock import Clock
 from regraft.training.outcomes import validated
@@ -142,9 +144,43 @@ def _finished(
 
 def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
     """The same, with all that training leaves in this directory."""
+    if what[0].ingredients():
+        return _mixed(directory, work, what, run, limits)
     made = _after(work, what, run, (directory, limits))
     with work.context.stage(limits.stage):
         return run(work, made, directory / what[0].name, limits)
+
+
+def _mixed(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
+    """One model of those of the strategy's ingredients, each of which gets an equal share of the
+    time."""
+    strategy, feature = what
+    parts = strategy.ingredients()
+    found = []
+    for number, part in enumerate(parts):
+        share = _share(limits, len(parts) - number)
+        found.append(train_in(directory / str(number), work, (part, feature), run, share))
+    model = strategy.mix([one.model for one in found], partial(_score, work))
+    return replace(found[0], model=model)
+
+
+def _share(limits: Limits, count: int) -> Limits:
+    """Until a share of the time is over that is left."""
+    if limits.deadline is None:
+        return limits
+    now = time.time()
+    return replace(limits, deadline=now + (limits.deadline - now) / count)
+
+
+def _score(work: Work, model: "TargetModel") -> float:
+    """The primary metric of the validation part."""
+    import torch
+
+    part, task = work.data.validation, work.task
+    (features,) = compute_features(TorchBackbone(model.backbone), task, part.inputs)
+    with torch.no_grad():
+        outputs = task.activate(model.head.eval()(torch.from_numpy(features))).numpy()
+    return float(task.metrics(outputs, task.targets(part.labels))[task.primary])
 
 
 def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) -> Recipe:
@@ -159,10 +195,7 @@ def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) ->
         return made
     if before.freezes_backbone:
         return replace(made, head=_fitted(work, before, feature))
-    deadline = limits.deadline
-    half = None if deadline is None else (time.time() + deadline) / 2
-    shorter = replace(limits, deadline=half)
-    first = train_in(directory, work, (before, feature), run, shorter)
+    first = train_in(directory, work, (before, feature), run, _share(limits, 2))
     weights = directory / f"{before.name}.safetensors"
     save_weights(weights, first.model)
     return replace(made, before=first.recipe, weights=str(weights))

@@ -8,9 +8,9 @@ from regraft.adaptations.candidate import say
 from regraft.adaptations.learning import head_of, learn_frozen
 from regraft.adaptations.training import Runner, Trained, here, train
 from regraft.adaptations.work import Work
-from regraft.contract import Array, Arrays, Feature, LinearHead
+from regraft.contract import Array, Feature, LinearHead
 from regraft.domain import Examples
-from regraft.features import compute_features
+from regraft.features import TorchBackbone, compute_features
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,17 +61,3 @@ def answers(work: Work, trained: Trained, head: "LinearHead | nn.Module", part: 
 def _features(work: Work, trained: Trained, part: Examples) -> Array:
     (found,) = compute_features(TorchBackbone(trained.model.backbone), work.task, part.inputs)
     return found
-
-
-class TorchBackbone:
-    """A module in place of the graph that it would be exported to."""
-
-    def __init__(self, module: "nn.Module") -> None:
-        self.module = module.eval()
-
-    def outputs(self, batch: Arrays) -> list[Array]:
-        import torch
-
-        tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-        with torch.no_grad():
-            return [self.module(**tensors).numpy()]

@@ -13,7 +13,7 @@ from regraft.data.folds import make_folds
 from regraft.domain import Blob, DataSet, Examples
 from regraft.errors import InvalidInputError
 from regraft.export.frozen import frozen_backbone, frozen_candidates
-from regraft.features import FeatureCache, compute_features, features_key
+from regraft.features import FeatureCache, Says, TorchBackbone, compute_features, features_key
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime, available_cpus
@@ -95,7 +95,7 @@ def recipe(work: Work, strategy: TransferStrategy, feature: Feature) -> Recipe:
         inputs=work.task.inputs,
         labels=work.task.labels,
         options=strategy.options.model_dump(mode="json"),
-        seed=spec.seed,
+        seed=strategy.seed,
     )
 
 
@@ -110,7 +110,7 @@ def fitted(work: Work, strategy: TransferStrategy, features: Array) -> "LinearHe
 def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
     """What the backbone that ends at `feature` says of these rows, from the cache if it did."""
     blob = work.exported(feature)
-    (found,) = _cached(work, [blob], part, lambda: blob)
+    (found,) = _cached(work, [blob.sha256], part, lambda: work.open(blob))
     return found
 
 
@@ -126,24 +126,39 @@ def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -
         for feature in candidates:
             work.known[feature] = frozen_backbone(source, feature, home).blob
     with work.context.stage("features"):
-        return _cached(work, [work.known[f] for f in candidates], part, lambda: whole)
+        known = [work.known[feature].sha256 for feature in candidates]
+        return _cached(work, known, part, lambda: work.open(whole))
+
+
+def features_for_a_guess(work: Work, candidates: Sequence[Feature], part: Examples) -> list[Array]:
+    """The same by the source's own module, if it has one: an export takes longer than the rows."""
+    source = work.request.source
+    module = source.modules(candidates) if len(candidates) > 1 else source.module(candidates[0])
+    if module is None:
+        return features_of_all(work, candidates, part)
+    names = [f"{source.fingerprint()} {feature}" for feature in candidates]
+    with work.context.stage("features"):
+        return _cached(work, names, part, lambda: TorchBackbone(module), threads=1)
 
 
 def _cached(
-    work: Work, blobs: Sequence[Blob], part: Examples, whole: Callable[[], Blob]
+    work: Work,
+    names: Sequence[str],
+    part: Examples,
+    backbone: Callable[[], Says],
+    threads: int | None = None,
 ) -> list[Array]:
-    """An array for each blob; `whole` is the one that computes them all."""
+    """An array for each name, which tells one output of a backbone from all others."""
     registry = work.context.registry
     cache = FeatureCache(registry.home.cache / "features")
     encoding = InputsRecord.store(work.task.inputs, registry.blobs).key
-    keys = [features_key(blob.sha256, encoding, part.identities) for blob in blobs]
+    keys = [features_key(name, encoding, part.identities) for name in names]
     known = [cache.get(key) for key in keys]
     found = [array for array in known if array is not None]
     if len(found) == len(keys):
         return found
-    computed = compute_features(
-        work.open(whole()), work.task, part.inputs, _progress(work.context, len(part)), work.threads
-    )
+    told, used = _progress(work.context, len(part)), threads or work.threads
+    computed = compute_features(backbone(), work.task, part.inputs, told, used)
     for key, array in zip(keys, computed, strict=True):
         cache.put(key, array)
     return computed

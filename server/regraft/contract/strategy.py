@@ -1,6 +1,6 @@
 """The contract of a transfer strategy: how knowledge goes from the source model to the target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -155,6 +155,18 @@ class TransferStrategy:
     def finish(self, model: "TargetModel") -> "TargetModel":
         """The model to export, from the trained one."""
         return model
+
+    def ingredients(self) -> "tuple[TransferStrategy, ...]":
+        """Installed strategies that are trained one after the other in place of this one, for `mix`
+        to make one model of theirs; they begin with what this one begins with."""
+        return ()
+
+    def mix(
+        self, models: "list[TargetModel]", score: "Callable[[TargetModel], float]"
+    ) -> "TargetModel":
+        """One model of those of the ingredients, in their order. `score` tells how good one is on
+        the validation part, by the task's primary metric: more is better."""
+        return models[0]
 
 
 def _held_out_loss(

@@ -45,6 +45,7 @@ def check_strategy(strategy: type[TransferStrategy]) -> None:
         check_head(head, size)
     if strategy.freezes_backbone:
         return
+    check_ingredients(strategy)
     with tempfile.TemporaryDirectory() as folder:
         check_groups(strategy)
         with one_thread():
@@ -193,6 +194,20 @@ def check_groups(strategy: type[TransferStrategy]) -> None:
     assert all(id(p) in known for p in given), (
         "`parameter_groups` gives parameters that `prepare` did not attach to the model."
     )
+
+
+def check_ingredients(strategy: type[TransferStrategy]) -> None:
+    """What is trained in its place begins as it does, and is mixed to one model."""
+    from regraft.model import TargetModel
+    from regraft.testing.toy import toy_model
+
+    made = strategy(strategy.Options(), SEED)
+    parts = made.ingredients()
+    strange = [part.name for part in parts if part.after != strategy.after]
+    assert not strange, f"`ingredients` begin with other things than the strategy: {strange}."
+    if parts:
+        mixed = made.mix([toy_model(SEED) for _ in parts], lambda model: 0.0)
+        assert isinstance(mixed, TargetModel), "`mix` must return a TargetModel."
 
 
 def check_training(strategy: type[TransferStrategy], folder: Path) -> None:
