@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from regraft import Folds
@@ -21,6 +20,8 @@ def probe_loss(features: Any, targets: Any, folds: Folds, strengths: Any = STREN
 
 def logistic_regression(features: Any, targets: Any, strength: float) -> tuple[Any, Any]:
     """Weight [C, D] and bias [C] of the softmax regression with inverse penalty `strength`."""
+    from sklearn.linear_model import LogisticRegression  # a second, which few commands need
+
     model = LogisticRegression(C=strength, max_iter=1000, tol=1e-4).fit(features, targets)
     if len(model.classes_) > 2:
         return model.coef_, model.intercept_
@@ -46,6 +47,8 @@ def _rotate(features: Any) -> Any:
 
 def _fold_losses(features: Any, targets: Any, fold: Any, strengths: Any) -> Any:
     """Summed log losses on the held-out rows along the path of strengths, each a warm start."""
+    from sklearn.linear_model import LogisticRegression
+
     train, held_out = fold
     model = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
     losses = []

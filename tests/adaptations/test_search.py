@@ -34,9 +34,7 @@ def names(plugins: Plugins, found: DataSet, **spec: Any) -> list[str]:
     return [one.name for one in candidates(request, found, plugins)]
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"), [(16, "contrastive"), (100, "contrastive"), (900, "lp-ft")]
-)
+@pytest.mark.parametrize(("count", "expected"), [(16, "last-k"), (100, "last-k"), (900, "lp-ft")])
 def test_rows_a_class_decide_what_is_tried(plugins: Plugins, count: int, expected: str) -> None:
     found = names(plugins, data(count))
     assert found[0] == expected
@@ -64,6 +62,9 @@ def test_first_within_a_standard_error_of_the_best_is_taken() -> None:
     probe, full = Scored(PROBE, 0.80, 0.5, 1.0), Scored(FULL, 0.85, 0.4, 9.0)
     assert choose([probe, full], rows=20) is probe
     assert choose([probe, full], rows=2000) is full
+    near, sure = Scored(PROBE, 0.92, 0.5, 1.0), Scored(FULL, 1.0, 0.1, 9.0)
+    assert choose([near, sure], rows=8) is near, "eight of eight may be luck"
+    assert choose([near, sure], rows=80) is sure
 
 
 def test_one_that_failed_is_passed_over_and_all_that_failed_are_told() -> None:
