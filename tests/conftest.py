@@ -45,16 +45,6 @@ WORDS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of pytest-xdist's processes one runs all tests of the shared server, and one at a time those
-    that start a Ray of their own."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            shared = "server" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("server" if shared else "own-ray"))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
