@@ -9,13 +9,13 @@ from regraft.plugins import Plugins
 FEW, MANY = 32, 200
 """Labelled rows a class below which little of the source model is changed, and from which all of it
 is. The limits are those of SetFit's published results; the order is what `benchmarks.transfer`
-measured on our source models: with few labels their last layers gave most."""
+measured on our source models: with few labels it is small changes that gave most."""
 UNFIT = ("full",)
 """Where the head takes more than one vector a row."""
 
 BY_ROWS = {
     "few": ("last-k", "lora", "linear-probe"),
-    "some": ("last-k", "contrastive", "lp-ft", "linear-probe"),
+    "some": ("lora", "last-k", "lp-ft", "linear-probe"),
     "many": ("lp-ft", "full", "linear-probe"),
 }
 ACROSS = ("mcc", "pseudo-label")
