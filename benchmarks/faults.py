@@ -104,7 +104,10 @@ def main() -> None:
         home = Path(scratch) / "home"
         data = tweets(Path(scratch))
         unlabelled = Path(scratch) / "unlabelled.csv"
-        unlabelled.write_text("".join(data.read_text().splitlines(keepends=True)[: args.rows]))
+        header, *lines = data.read_text().splitlines(keepends=True)
+        data = Path(scratch) / "labelled.csv"
+        data.write_text("".join([header, *lines[: args.rows]]))
+        unlabelled.write_text("".join([header, *lines[args.rows : 2 * args.rows]]))
         with served(home) as url, Client(url) as client:
             for strategy in args.strategies:
                 for fault, (check, more) in FAULTS.items():
@@ -114,7 +117,6 @@ def main() -> None:
                     spec = AdaptationSpec(
                         data=str(data),
                         source=args.source,
-                        limit_rows=args.rows,
                         force=True,
                         **given,
                     )
