@@ -20,9 +20,7 @@ def probe_loss(features: Any, targets: Any, folds: Folds, strengths: Any = STREN
 
 def logistic_regression(features: Any, targets: Any, strength: float) -> tuple[Any, Any]:
     """Weight [C, D] and bias [C] of the softmax regression with inverse penalty `strength`."""
-    from sklearn.linear_model import LogisticRegression  # a second, which few commands need
-
-    model = LogisticRegression(C=strength, max_iter=1000, tol=1e-4).fit(features, targets)
+    model = _regression(C=strength, tol=1e-4).fit(features, targets)
     if len(model.classes_) > 2:
         return model.coef_, model.intercept_
     half, offset = model.coef_[0] / 2, model.intercept_[0] / 2
@@ -47,10 +45,8 @@ def _rotate(features: Any) -> Any:
 
 def _fold_losses(features: Any, targets: Any, fold: Any, strengths: Any) -> Any:
     """Summed log losses on the held-out rows along the path of strengths, each a warm start."""
-    from sklearn.linear_model import LogisticRegression
-
     train, held_out = fold
-    model = LogisticRegression(max_iter=1000, tol=1e-3, warm_start=True)
+    model = _regression(tol=1e-3, warm_start=True)
     losses = []
     for strength in strengths:
         model.set_params(C=strength).fit(features[train], targets[train])
@@ -59,3 +55,9 @@ def _fold_losses(features: Any, targets: Any, fold: Any, strengths: Any) -> Any:
         chosen = known[rows, np.searchsorted(model.classes_, targets[held_out])]
         losses.append(-np.log(np.clip(chosen, 1e-12, 1)).sum())
     return np.array(losses)
+
+
+def _regression(**given: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression  # takes a second, and few commands need it
+
+    return LogisticRegression(max_iter=1000, **given)

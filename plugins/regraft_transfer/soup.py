@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SoupOptions(ProbeFirstOptions):
     """A model is trained for each of `rates`, which multiply lp-ft's learning rate."""
 
-    rates: tuple[Rate, ...] = Field((0.5, 1.0, 2.0), min_length=1, max_length=20)
+    rates: Annotated[tuple[Rate, ...], Field(min_length=1, max_length=20)] = (0.5, 1.0, 2.0)
 
 
 class Soup(ProbeFirst):
@@ -39,8 +39,9 @@ class Soup(ProbeFirst):
     def mix(
         self, models: "list[TargetModel]", score: "Callable[[TargetModel], float]"
     ) -> "TargetModel":
-        first, *others = sorted(models, key=score, reverse=True)
-        chosen, soup, best = [first], first, score(first)
+        scores = {model: score(model) for model in models}
+        first, *others = sorted(models, key=scores.__getitem__, reverse=True)
+        chosen, soup, best = [first], first, scores[first]
         for model in others:
             mixed = mean([*chosen, model])
             if (reached := score(mixed)) >= best:

@@ -11,7 +11,9 @@ def test_sources_are_ranked_by_the_features_of_real_rows(
     regraft: Any, reviews: Path, tiny_bert: Path, fresh_home: Home
 ) -> None:
     sources = f"{tiny_bert},{tiny_bert}?init=random,efficientnet-lite0"
+    exports = {*(fresh_home.cache / "exports").iterdir()}
     found = regraft("rank", str(reviews), "--sources", sources, "--json").json
+    assert {*(fresh_home.cache / "exports").iterdir()} == exports, "a guess exports nothing"
     assert {row["source"] for row in found["ranking"]} == {*sources.split(",")[:2]}
     ranks = [row["rank"] for row in found["ranking"]]
     assert ranks == sorted(ranks)

@@ -8,8 +8,8 @@ from regraft.plugins import Plugins
 
 FEW, MANY = 32, 200
 """Labelled rows a class below which little of the source model is changed, and from which all of it
-is. The limits are those of SetFit's published results; the order is what `benchmarks.transfer`
-measured on our source models: with few labels it is small changes that gave most."""
+is. The limits, and the order from MANY on, are those of SetFit's published results; the order below
+is what `benchmarks.transfer` measured: with few labels small changes gave most."""
 UNFIT = ("full",)
 """Where the head takes more than one vector a row."""
 
