@@ -37,9 +37,9 @@ class SpeakerLayers(nn.Module):
             .unsqueeze(-1)
             .to(hidden.dtype)
         )
-        states = []
+        states, exporting = [], torch.onnx.is_in_onnx_export()
         for layer in self.layers:
-            hidden, _ = layer(hidden)
+            hidden = onnx_lstm(layer, hidden) if exporting else layer(hidden)[0]
             states.append(hidden)
         found = tuple(self._ending(name, states, mask, steps) for name in self.names)
         return found if len(found) > 1 else found[0]
@@ -54,6 +54,21 @@ class SpeakerLayers(nn.Module):
         length: Tensor = raw.norm(dim=1, keepdim=True)
         unit: Tensor = raw / length.clamp(min=1e-6)
         return unit
+
+
+def onnx_lstm(layer: Any, hidden: Tensor) -> Tensor:
+    """ONNX's operator for the layer, since torch's own is traced step by step, for a minute. There
+    time comes first, and the gates are i, o, f, c."""
+    inner, again, *biases = (
+        parameter.unflatten(0, (4, SIZE))[[0, 3, 1, 2]].flatten(0, 1)
+        for parameter in layer.parameters()
+    )
+    given = (hidden.transpose(0, 1), inner[None], again[None], torch.cat(biases)[None])
+    steps, batch, _ = given[0].shape
+    found = torch.onnx.ops.symbolic(
+        "::LSTM", given, {"hidden_size": SIZE}, dtype=hidden.dtype, shape=(steps, 1, batch, SIZE)
+    )
+    return found.squeeze(1).transpose(0, 1)
 
 
 def speaker_layers(weights: Path | None, names: tuple[str, ...]) -> nn.Module:
