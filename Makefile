@@ -16,8 +16,7 @@ types:  ## types and import contracts
 docs:  ## README's generated parts are up to date
 	$(PYTHON) -m cogapp --check --diff README.md
 check: lint types docs
-test:  ## those that need Ray after the others, which run two at a time
-	$(PYTHON) -m pytest -n 2 -m "not ray"
-	$(PYTHON) -m pytest -m ray
+test:  ## all tests, those that need Ray beside the others
+	$(PYTHON) -m pytest -n 2
 fast:  ## the tests that need no Ray
 	$(PYTHON) -m pytest -n 2 -m "not ray"

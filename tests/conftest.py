@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,10 @@ from tests.packages import add_packages
 # where processors are shared. Read when torch is imported, which nothing above does.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 yield_soon()
+
+FIRST = pytest.StashKey[bool]()
+"""Whether this process has run no test yet."""
+YIELDING = 5
 
 CACHE = cache()
 add_packages(CACHE)
@@ -43,6 +48,33 @@ WORDS = {
     "positive": ["good", "great", "lovely", "fine"],
     "negative": ["bad", "awful", "poor", "sad"],
 }
+
+
+def _needs_ray(test: str) -> bool:
+    return test.startswith(("tests/server/", "tests/training/test_ray_train.py"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One of the workers runs all that needs Ray, so that there is one server; it begins with that,
+    as the largest group. Of the others each test is a group."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneServer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if _needs_ray(nodeid) else nodeid
+
+    return OneServer(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Whatever runs beside a server leaves it the processor: it is tested for time."""
+    session.config.stash[FIRST] = True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.stash[FIRST] and "PYTEST_XDIST_WORKER" in os.environ:
+        os.nice(0 if _needs_ray(item.nodeid) else YIELDING)
+    item.config.stash[FIRST] = False
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -139,13 +171,18 @@ def exported(
 ) -> Home:
     """A home in which default features were exported: of tiny_bert, and of the catalogue's."""
 
-    def make(folder: Path) -> None:
-        names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
-        for source in (minilm, *map(plugins.open_source, names)):
+    names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
+    sources = [minilm, *map(plugins.open_source, names)]
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
+        sources.reverse()  # so that each of two workers makes what the other has not
+    root = tmp_path_factory.mktemp("exported") / "home"
+    for source in sources:
+
+        def make(folder: Path, source: SourceModel = source) -> None:
             frozen_backbone(source, source.features[0], Home(folder).create())
 
-    root = tmp_path_factory.mktemp("exported") / "home"
-    shutil.copytree(made_by_this_code("exports", make), root)
+        made = made_by_this_code(f"exports/{Path(source.name).name}", make)
+        shutil.copytree(made, root, dirs_exist_ok=True)
     return Home(root)
 
 

@@ -1,12 +1,14 @@
 """Adaptations in this process, on a home that has the exports already."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from regraft.adaptations.context import Context
+from regraft.adaptations.training import here
 from regraft.domain import AdaptationSpec
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
@@ -33,3 +35,10 @@ def submit(registry: Registry, plugins: Plugins, tiny_bert: Path, reviews: Path)
         return Context(adaptation, registry, **chosen)
 
     return make
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray Train would train is trained in this process, by the same loop."""
+    monkeypatch.setattr("regraft.adaptations.learning.on_ray", here)
+    monkeypatch.setattr("regraft.adaptations.run._cluster", lambda work: nullcontext())

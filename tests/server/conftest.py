@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.server import environment, served
+from regraft.adaptations.context import Context
+from regraft.adaptations.run import run
 from regraft.client import Client
+from regraft.domain import AdaptationSpec
+from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
+from regraft.settings import Settings
 from tests.environments import client_python, made_by_this_code
-from tests.server.processes import adapt
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,21 @@ def copy_home(home: Home, target: Path) -> Home:
 
 @pytest.fixture(scope="session")
 def published(
-    tmp_path_factory: pytest.TempPathFactory, exported: Home, tweets: Path, tiny_bert: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    exported: Home,
+    plugins: Plugins,
+    tweets: Path,
+    tiny_bert: Path,
 ) -> Home:
     """A home with the endpoints `tweets` (MiniLM on 300 real tweets) and `tiny`."""
 
     def make(folder: Path) -> None:
         shutil.copytree(exported.root, folder)
-        env = environment(folder, tmp_path_factory.mktemp("ray"))
-        rows = ("--limit-rows", "300")
-        adapt(env, str(tweets), "--name", "tweets", "--source", "minilm-l6", *rows)
-        adapt(env, str(tweets), "--name", "tiny", "--source", str(tiny_bert), *rows)
+        registry, settings = Registry(folder), Settings(home=folder)
+        for name, source in (("tweets", "minilm-l6"), ("tiny", str(tiny_bert))):
+            given = {"name": name, "source": source, "data": str(tweets), "limit_rows": 300}
+            adaptation, _ = registry.runs.submit(AdaptationSpec(**given, force=True))
+            run(Context(adaptation, registry, plugins, settings))
 
     root = tmp_path_factory.mktemp("published") / "home"
     shutil.copytree(made_by_this_code("published", make), root)

@@ -42,7 +42,7 @@ def test_ctrl_c_ends_the_run_as_cancelled_and_leaves_no_process(
 ) -> None:
     given = ("--source", str(tiny_bert), "--option", "epochs=100", "--option", "patience=100")
     process = start(env, str(tweets), *given)
-    wait_until(lambda: events(fresh_home, "epoch"), 120, "the first epoch")
+    wait_until(lambda: events(fresh_home, "worker"), 120, "the worker")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

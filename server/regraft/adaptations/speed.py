@@ -13,9 +13,11 @@ ROUNDS = 5
 
 def measure_speed(work: Work, learnt: Learnt) -> JSON:
     """Rows a second of one batch on this machine, of ours and of the frozen source model; sizes in
-    bytes. UnsupportedError where both are the same graph."""
+    bytes. UnsupportedError where both compute the same."""
     if learnt.module is None:
         raise UnsupportedError("the backbone is the source model's own")
+    if work.request.strategy.kind != "structure":
+        raise UnsupportedError("the backbone has the structure of the source model's own")
     rows = work.data.test.inputs
     batch = work.task.encode([rows[i] for i in range(min(ROWS, len(rows)))])
     count, frozen = len(next(iter(batch.values()))), work.exported(learnt.feature)

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from regraft.contract import Feature, LinearHead, TransferStrategy
 from regraft.domain import JSON
 from regraft.errors import UnsupportedError
 from regraft.features import TorchBackbone, compute_features
+from regraft.plugins import Plugins
 from regraft.training.build import Ingredients, Recipe
 from regraft.training.clock import Clock
 from regraft.training.outcomes import validated
@@ -79,10 +81,17 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     request = replace(run, deadline=limits.deadline, whole=limits.whole)
     # Progress is the adaptation's; a baseline's would look the same.
     report = _nothing if limits.whole else context.report
-    train_on_ray(request, Watcher(report, context.cancelled))
-    ingredients = made.open(context.plugins)
-    model = ingredients.model()
+    with ThreadPoolExecutor(1, "model") as meanwhile:
+        # Workers take their time to start, and so does what a model is built of.
+        built = meanwhile.submit(_built, made, context.plugins)
+        train_on_ray(request, Watcher(report, context.cancelled))
+        ingredients, model = built.result()
     return _finished(made, ingredients, model, Checkpoints(folder, "read").load_best)
+
+
+def _built(made: Recipe, plugins: Plugins) -> tuple[Ingredients, "TargetModel"]:
+    ingredients = made.open(plugins)
+    return ingredients, ingredients.model()
 
 
 def here(

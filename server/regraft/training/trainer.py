@@ -1,5 +1,6 @@
 """Ray Train around the loop: workers, failures, progress and cancelling."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from regraft.training.watching import watched
 from regraft.training.worker import train_worker
 
 MAX_FAILURES = 3
+CONTROLLER_SECONDS = "0.5"
+"""How often Ray's controller asks its workers; so late it hears that they are through."""
 
 
 Parts = dict[str, tuple[Any, ...]]
@@ -52,6 +55,7 @@ class Watcher:
 
 def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
     """Train on the connected cluster; the best epoch's metrics on the validation part."""
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", CONTROLLER_SECONDS)
     scaling = _scaling(request, watcher)
     mailbox: Any = ray.remote(num_cpus=0, max_restarts=3)(Mailbox).remote()
     trainer = TorchTrainer(
