@@ -105,7 +105,7 @@ def auto(bench: Bench, seed: list[JSON]) -> JSON | None:
     for row in tried:
         strategy = with_options(bench.plugins.strategy(row["strategy"]), {}, row["seed"])
         scored.append(Scored(strategy, row["validation"], row["validation_loss"], row["seconds"]))
-    taken = known[choose(scored, seed[0]["validation_rows"]).strategy.name]
+    taken = known[choose(scored).strategy.name]
     cost = sum(row["processor_seconds"] for row in tried)
     return {**taken, "strategy": "auto", "processor_seconds": cost}
 

@@ -49,8 +49,9 @@ def made_by_this_code(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def _code() -> str:
-    """A digest of all that decides what the code does."""
+    """A digest of all that decides what is made."""
     digest = hashlib.sha256((ROOT / "constraints.txt").read_bytes())
+    digest.update((ROOT / "tests" / "conftest.py").read_bytes())
     for path in sorted(p for part in ("server", "plugins") for p in (ROOT / part).rglob("*.py")):
         digest.update(str(path.relative_to(ROOT)).encode())
         digest.update(path.read_bytes())

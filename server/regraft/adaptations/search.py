@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.context import Context
@@ -62,7 +60,7 @@ def find(work: Work) -> Found:
         known = {one.name: _closed(_with(work, one), choice) for one in closed}
         known |= {one.strategy.name: one for one in _searched(work, choice, trained, directory)}
         scored = [known[one.name] for one in wanted]
-        best = choose(scored, len(work.data.validation))
+        best = choose(scored)
         chosen = _with(work, best.strategy)
         learnt = _learnt(chosen, choice, directory)
     finally:
@@ -88,19 +86,14 @@ def _row(one: Scored, best: Scored) -> JSON:
     }
 
 
-def choose(scored: Sequence[Scored], rows: int) -> Scored:
-    """The first whose score on `rows` validation rows is within a standard error of the best
-    (Breiman et al. 1984): of few rows the order of the candidates tells more than their scores."""
+def choose(scored: Sequence[Scored]) -> Scored:
+    """The one with the best score on the validation part; of equals, which few rows make, the one
+    with the least loss."""
     usable = [one for one in scored if one.score is not None]
     if not usable:
         reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
         raise RunFailedError(f"No strategy came to an end. {reasons}")
-    scores = [one.score or 0.0 for one in usable]
-    best = max(scores)
-    # With a row more of each outcome (Agresti & Coull 1998): not even all of eight rows are sure.
-    likely = (best * rows + 1) / (rows + 2)
-    error = np.sqrt(max(likely * (1 - likely), 0.0) / (rows + 2))
-    return next(one for one, score in zip(usable, scores, strict=True) if score >= best - error)
+    return max(usable, key=lambda one: (one.score, -float("inf" if one.loss is None else one.loss)))
 
 
 def _score(task: Task, outputs: Array, targets: Array) -> tuple[float, float]:
