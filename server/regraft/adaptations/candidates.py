@@ -6,23 +6,16 @@ from regraft.domain import DataSet
 from regraft.errors import RegraftError
 from regraft.plugins import Plugins
 
-FEW, MANY = 32, 200
-"""Labelled rows a class below which little of the source model is changed, and from which all of it
-is. The limits, and the order from MANY on, are those of SetFit's published results; the order below
-is what `benchmarks.transfer` measured: with few labels small changes gave most."""
+MANY = 200
+"""Labelled rows a class from which all of the source model is changed from the start, as SetFit's
+published results have it (Tunstall et al. 2022)."""
 UNFIT = ("full",)
 """Where the head takes more than one vector a row."""
-
-BY_ROWS = {
-    "few": ("last-k", "lora", "linear-probe"),
-    "some": ("lora", "last-k", "lp-ft", "linear-probe"),
-    "many": ("lp-ft", "full", "linear-probe"),
-}
 ACROSS = ("mcc", "pseudo-label")
 
 
 def candidates(request: Request, data: DataSet, plugins: Plugins) -> list[TransferStrategy]:
-    """The strategies to try, those first that were best with so many labels elsewhere.
+    """The strategies to try for so many labels and domains.
 
     Those that are not installed, or do not fit the source model or the task, are left out.
     """
@@ -41,8 +34,12 @@ def candidates(request: Request, data: DataSet, plugins: Plugins) -> list[Transf
 
 
 def by_rows(each: float) -> tuple[str, ...]:
-    """Those for so many labelled rows a class, without a look at what fits."""
-    return BY_ROWS["few" if each < FEW else "some" if each < MANY else "many"]
+    """Those for so many labelled rows a class, without a look at what fits.
+
+    With a head that starts from the probe and with one that learns from the start: of two source
+    models one was adapted best by this, the other by that (`benchmarks.transfer`).
+    """
+    return ("lp-ft", "lora" if each < MANY else "full", "linear-probe")
 
 
 def _each(data: DataSet) -> float:
