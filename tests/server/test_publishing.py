@@ -56,9 +56,9 @@ def _all_answer(server: Server, name: str, version: str) -> bool:
 
 def test_promote_and_rollback_move_the_endpoint(server: Server) -> None:
     models = server.registry.models
-    tiny = models.version("tiny")
+    tweets = models.version("tweets")
     for _ in range(2):
-        models.publish("back", tiny.manifest, tiny.summary, promote=True)
+        models.publish("back", tweets.manifest, tweets.summary, promote=True)
     with server.client() as client:
         assert client.roll_back("back")["version"] == 1
         wait_until(_answers(server, "back", "1"), 5, "version 1 after the rollback")
@@ -72,11 +72,11 @@ def _answers(server: Server, name: str, version: str) -> Callable[[], bool]:
 
 def test_a_damaged_version_leaves_the_old_one_serving(server: Server) -> None:
     models, blobs = server.registry.models, server.home.blobs
-    tiny = models.version("tiny")
-    models.publish("tough", tiny.manifest, tiny.summary, promote=True)
+    tweets = models.version("tweets")
+    models.publish("tough", tweets.manifest, tweets.summary, promote=True)
     wait_until(lambda: _all_answer(server, "tough", "1"), 10, "both replicas with version 1")
     broken = blobs.put(b'{"format": 1, "nonsense": true}')
-    models.publish("tough", broken, tiny.summary, promote=True)
+    models.publish("tough", broken, tweets.summary, promote=True)
     time.sleep(2)
     assert [served_version(server, "tough") for _ in range(10)] == ["1"] * 10
     models.promote("tough", 1)
