@@ -188,7 +188,7 @@ def explain(error: ValidationError) -> str:
 def _sentence(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return "there is no such option."
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = str(detail["msg"]).removeprefix("Value error, ").replace("valid tuple", "list")
     told = detail["type"] != "missing" and detail["loc"]  # the whole request is no news
     given = f", not {str(detail['input'])[:60]!r}" if told else ""
     return f"{message[:1].lower()}{message[1:]}{given}."
