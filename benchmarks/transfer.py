@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import Bench, cell, spec_of
-from regraft.adaptations.candidates import by_rows
+from regraft.adaptations.candidates import POOLED
 from regraft.adaptations.choice import choose_feature
 from regraft.adaptations.request import check_request, with_options
 from regraft.adaptations.search import Scored, choose
@@ -96,10 +96,10 @@ def run(bench: Bench, args: Any) -> list[JSON]:
 
 
 def auto(bench: Bench, seed: list[JSON]) -> JSON | None:
-    """What `auto` takes of one seed's trials, if there are any of its candidates."""
+    """What `auto` takes of one seed's trials, if all of its candidates are among them."""
     known = {row["strategy"]: row for row in seed}
-    tried = [known[name] for name in by_rows(seed[0]["rows"]) if name in known]
-    if not tried:
+    tried = [known[name] for name in POOLED if name in known]
+    if len(tried) < len(POOLED):
         return None
     scored = []
     for row in tried:
