@@ -98,7 +98,7 @@ def test_auto_tries_several(server: Server, tweets: Path, tiny_bert: Path) -> No
     adapt(server.environment, str(tweets), *given, "--limit-rows", "60")
     shown = regraft(server.environment, "models", "show", "several", "--json")
     tried = json.loads(shown.stdout)["report"]["tried"]
-    assert {one["strategy"] for one in tried} == {"lp-ft", "lora", "linear-probe"}
+    assert {one["strategy"] for one in tried} == {"lp-ft", "lora", "last-k", "linear-probe"}
     assert all(one["score"] is not None for one in tried), tried
     assert [one["taken"] for one in tried].count(True) == 1
 

@@ -87,13 +87,13 @@ def _row(one: Scored, best: Scored) -> JSON:
 
 
 def choose(scored: Sequence[Scored]) -> Scored:
-    """The one with the best score on the validation part; of equals, which few rows make, the one
-    with the least loss."""
+    """The one with the least loss on the validation part: of few rows it tells more than the score,
+    which counts a row as right or wrong."""
     usable = [one for one in scored if one.score is not None]
     if not usable:
         reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
         raise RunFailedError(f"No strategy came to an end. {reasons}")
-    return max(usable, key=lambda one: (one.score, -float("inf" if one.loss is None else one.loss)))
+    return min(usable, key=lambda one: float("inf") if one.loss is None else one.loss)
 
 
 def _score(task: Task, outputs: Array, targets: Array) -> tuple[float, float]:
