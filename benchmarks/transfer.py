@@ -3,7 +3,7 @@
 `python -m benchmarks.transfer --data tweets stamps tones --rows 8 32 200 --seeds 3`. Each trial
 learns in this process on all of its threads; the accuracy is that of the test part, the seconds are
 those of the processor. What is already in `--out` is not measured again. `auto` is what it takes by
-these trials' validation scores; it costs as much as all of its candidates, of which ASHA ends some.
+these trials' validation losses; it costs as much as all of its candidates, of which ASHA ends some.
 """
 
 import argparse
@@ -61,7 +61,6 @@ def measure(bench: Bench, what: tuple[str, int, int], data: DataSet, strategy: s
         return {**row, "error": str(error)}
     return {
         **row,
-        "validation_rows": len(data.validation),
         "feature": choice.feature.name,
         "seconds": trial.seconds,
         "processor_seconds": processor,

@@ -53,6 +53,7 @@ WORDS = {
 
 
 def _needs_ray(test: str) -> bool:
+    """By its name, which is all that a scheduler knows: where the tests are that have the mark."""
     return test.startswith(("tests/server/", "tests/training/test_ray_train.py"))
 
 
@@ -69,11 +70,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Whatever runs beside a server leaves it the processor: it is tested for time."""
     session.config.stash[FIRST] = True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Whatever runs beside a server leaves it the processor: it is tested for time."""
     if item.config.stash[FIRST] and "PYTEST_XDIST_WORKER" in os.environ:
         os.nice(0 if _needs_ray(item.nodeid) else YIELDING)
     item.config.stash[FIRST] = False

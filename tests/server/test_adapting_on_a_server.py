@@ -56,15 +56,17 @@ def test_training_outlives_a_worker_while_predictions_go_on(
         workers=2,
         force=True,
     )
-    sound = next((transcripts.parent / "sweeps" / "rising").iterdir()).read_bytes()
+    kinds = ("rising", "falling")
+    sounds = [next((transcripts.parent / "sweeps" / k).iterdir()).read_bytes() for k in kinds]
     sender = by_http_client(server.url, "/v2/models/tweets/predict", predict_body("fine"))
     with loaded([sender], 10) as tally, server.client() as client:
         result = client.adapt(spec, False, kill_one)
-        answer = client.predict("spoken", [sound])
+        answer = client.predict("spoken", sounds)
     assert tally.failures == []
     assert tally.answered > 20
     assert answer["version"] == str(result["version"])
-    assert [set(row) for row in answer["predictions"]] == [{"text", "score"}]
+    assert [set(row) for row in answer["predictions"]] == [{"text", "score"}] * 2
+    assert result["feature"] == "layer-2"
     assert result["parity"]["argmax_agreement"] == 1
     assert result["metrics"]["loss"] < 20
     epochs = [data["epoch"] for data in all_of("epoch")]
