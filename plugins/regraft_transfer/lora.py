@@ -35,6 +35,8 @@ class LoRA(FineTuning):
     def prepare(self, model: "TargetModel") -> "TargetModel":
         from peft import LoraConfig, get_peft_model
 
+        from regraft_transfer.lora_convolution import register
+
         config = LoraConfig(
             r=self.options.rank,
             lora_alpha=self.options.alpha,
@@ -42,6 +44,7 @@ class LoRA(FineTuning):
             use_dora=self.options.dora,
             target_modules=_targets(model.backbone),
         )
+        register(config, model.backbone)
         model.backbone = get_peft_model(model.backbone, config)
         return model
 

@@ -9,21 +9,14 @@ from regraft import UnsupportedError
 from regraft.model import TargetModel, layers, levels
 from regraft.plugins import Plugins
 from regraft.testing.toy import toy_model
-from regraft.training.build import Recipe
 from regraft_transfer.layer_drop import LayerDrop, LayerDropOptions
 from regraft_transfer.skipping import removable, skip
 from regraft_transfer.student_init import StudentInit, StudentOptions
+from tests.plugins_transfer.models import real
 
 
 def sizes(model: TargetModel) -> list[int]:
     return [sum(p.numel() for p in layer.parameters()) for layer in layers(model.backbone)]
-
-
-def real(source: str, task: str, plugins: Plugins) -> TargetModel:
-    opened = plugins.open_source(source)
-    feature = opened.candidates("pooled")[0].name
-    inputs, labels = opened.inputs, ("a", "b")
-    return Recipe(source, task, "full", feature, inputs, labels, {}, 0).open(plugins).model()
 
 
 def test_top_layers_are_dropped_and_the_rest_is_as_it_was() -> None:

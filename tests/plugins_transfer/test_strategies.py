@@ -18,7 +18,6 @@ from regraft_transfer.gradual_unfreezing import GradualUnfreezing, GradualUnfree
 from regraft_transfer.knn import NeighbourOptions, Neighbours
 from regraft_transfer.l2_sp import StartingPoint, StartingPointOptions
 from regraft_transfer.last_k import LastLayers, LastLayersOptions
-from regraft_transfer.lora import LoRA, LoRAOptions
 from regraft_transfer.prototype import Prototype, PrototypeOptions
 from regraft_transfer.soup import Soup, SoupOptions
 from regraft_transfer.voting import LEAST, SMOOTHING
@@ -55,24 +54,6 @@ def test_gradual_unfreezing_wakes_the_top_first() -> None:
     assert [round(group.start, 3) for group in lower] == [0.5, 0.4, 0.3, 0.2, 0.1]
     assert head.start == 0
     assert [round(group.rate, 3) for group in lower[-2:]] == [0.385, 1.0]
-
-
-def test_lora_starts_as_the_source_and_merges_what_it_learnt() -> None:
-    model, plain = toy_model(0), toy_model(0)
-    strategy = LoRA(LoRAOptions(rank=2), 0)
-    adapted = strategy.prepare(model).eval()
-    batch = adapted.example
-    assert torch.allclose(adapted(**batch)[0], plain.eval()(**batch)[0])
-    for name, parameter in adapted.backbone.named_parameters():
-        if "lora_B" in name:
-            nn.init.normal_(parameter)
-    changed = adapted(**batch)[0].detach()
-    merged = strategy.finish(adapted)
-    assert {name for name, _ in merged.named_parameters()} == {
-        name for name, _ in plain.named_parameters()
-    }
-    assert torch.allclose(merged.eval()(**batch)[0], changed, atol=1e-5)
-    assert not torch.allclose(changed, plain(**batch)[0], atol=1e-3)
 
 
 def test_l2_sp_is_nothing_where_nothing_moved_but_the_heads_size() -> None:

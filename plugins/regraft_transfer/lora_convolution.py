@@ -1,0 +1,38 @@
+"""Low-rank changes of convolutions of a class that is not torch's own."""
+
+import copy
+from typing import Any
+
+from peft import LoraConfig
+from peft.tuners.lora.layer import Conv2d
+from torch import nn
+
+from regraft import UnsupportedError
+
+
+class OwnConvolution(Conv2d):  # type: ignore[misc]
+    """peft builds the first half of a change by the constructor of the layer's class, which a class
+    that pads by itself, say, has otherwise. Here it is a copy of the layer with fewer channels."""
+
+    def update_layer(
+        self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **more: Any
+    ) -> None:
+        if config.use_dora:
+            raise UnsupportedError(
+                "DoRA does not know the source model's convolutions: leave out dora."
+            )
+        base: Any = self.get_base_layer()
+        own, base.__class__ = base.__class__, nn.Conv2d
+        try:
+            super().update_layer(adapter_name, r, lora_alpha, config, **more)
+        finally:
+            base.__class__ = own
+        first = copy.deepcopy(base)
+        first.weight, first.bias = self.lora_A[adapter_name].weight, None
+        self.lora_A[adapter_name] = first
+
+
+def register(config: LoraConfig, backbone: nn.Module) -> None:
+    """Have peft take these for such convolutions."""
+    classes = {type(m) for m in backbone.modules() if isinstance(m, nn.Conv2d)} - {nn.Conv2d}
+    config._register_custom_module(dict.fromkeys(classes, OwnConvolution))

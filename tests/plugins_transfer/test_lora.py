@@ -1,0 +1,54 @@
+"""Low-rank changes and their merging, on small and on real backbones."""
+
+import pytest
+import torch
+from torch import nn
+
+from regraft import UnsupportedError
+from regraft.model import TargetModel
+from regraft.plugins import Plugins
+from regraft.testing.toy import toy_model
+from regraft_transfer.lora import LoRA, LoRAOptions
+from tests.plugins_transfer.models import real
+
+
+def check(model: TargetModel, plain: TargetModel) -> None:
+    """The change is nothing at first, and when merged what it was."""
+    strategy = LoRA(LoRAOptions(rank=2), 0)
+    adapted = strategy.prepare(model).eval()
+    batch = adapted.example
+    before = plain.eval()(**batch)[0]
+    assert torch.allclose(adapted(**batch)[0], before, atol=1e-5)
+    for name, parameter in adapted.backbone.named_parameters():
+        assert parameter.requires_grad == ("lora_" in name)
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.1)
+    changed = adapted(**batch)[0].detach()
+    merged = strategy.finish(adapted)
+    assert {name for name, _ in merged.named_parameters()} == {
+        name for name, _ in plain.named_parameters()
+    }
+    assert torch.allclose(merged.eval()(**batch)[0], changed, atol=1e-4)
+    assert not torch.allclose(changed, before, atol=1e-2)
+
+
+def test_a_change_starts_as_nothing_and_is_merged() -> None:
+    check(toy_model(0), toy_model(0))
+
+
+@pytest.mark.parametrize(
+    ("source", "task"),
+    [
+        ("minilm-l6", "text-classification"),
+        ("efficientnet-lite0", "image-classification"),
+        ("whisper-tiny-en", "audio-classification"),
+    ],
+)
+def test_real_backbones_are_changed_and_merged(source: str, task: str, plugins: Plugins) -> None:
+    check(real(source, task, plugins), real(source, task, plugins))
+
+
+def test_dora_is_refused_for_convolutions_that_peft_does_not_know(plugins: Plugins) -> None:
+    model = real("efficientnet-lite0", "image-classification", plugins)
+    with pytest.raises(UnsupportedError, match="leave out dora"):
+        LoRA(LoRAOptions(dora=True), 0).prepare(model)
