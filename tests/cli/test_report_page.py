@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from regraft.cli.page import bars, confusion, curve, gains, report_page
+from regraft.cli.report import print_version
 
 
 class Outline(HTMLParser):
@@ -97,6 +98,21 @@ def test_report_is_printed_in_sentences(version: dict[str, Any], regraft: Any) -
     assert "calibration error" in done.out
     assert "with 21 training rows" in done.out
     assert "no same architecture from scratch: the setting scratch_seconds is 0" in done.out
+
+
+def test_gain_over_a_probe_is_told_of_all_but_a_probe(
+    version: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = version["report"]
+    report["gain_probe"] = {"value": 0.021, "low": -0.01, "high": 0.05, "against": "probe"}
+    print_version(version)
+    assert "linear probe on" not in capsys.readouterr().out
+    report["lineage"]["strategy"]["name"] = "contrastive"
+    print_version(version)
+    assert (
+        "+2.1 points over a linear probe on the frozen source model "
+        "(95 % interval -1.0 to +5.0): a probe alone may be as good"
+    ) in capsys.readouterr().out
 
 
 def test_page_that_cannot_be_written_is_said(version: dict[str, Any], regraft: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from regraft.cli.report import NAMES, headline
+from regraft.cli.report import NAMES, gain_over_probe, headline
 
 SHOWN_CLASSES = 20
 SHOWN_ROWS = 20
@@ -45,12 +45,11 @@ def bars(version: dict[str, Any]) -> list[dict[str, Any]]:
 
 def gains(report: dict[str, Any]) -> dict[str, Any]:
     """Gains in points, and the axis that holds all of their intervals and 0."""
-    found = [report[key] for key in ("gain", "gain_scratch", "gain_probe") if report[key]]
-    if report["lineage"]["strategy"]["name"] == "linear-probe":
-        found = [gain for gain in found if gain["against"] != "probe"]
+    found = [report["gain"], report["gain_scratch"], gain_over_probe(report)]
     rows = [
         {"name": NAMES[gain["against"]], **{k: 100 * gain[k] for k in ("value", "low", "high")}}
         for gain in found
+        if gain
     ]
     ends = [0.0, *(row[key] for row in rows for key in ("low", "high"))]
     margin = max(1.0, 0.1 * (max(ends) - min(ends)))

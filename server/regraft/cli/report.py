@@ -10,7 +10,11 @@ from regraft.cli.output import stdout
 SHOWN_CLASSES = 20
 
 
-AGAINST = {"simple": "the simple baseline", "scratch": "the same architecture from scratch"}
+AGAINST = {
+    "simple": "the simple baseline",
+    "scratch": "the same architecture from scratch",
+    "probe": "a linear probe on the frozen source model",
+}
 NAMES = {
     "majority": "majority baseline",
     "simple": "simple baseline",
@@ -34,6 +38,12 @@ def _gain(gain: dict[str, Any]) -> str:
     value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
     against = AGAINST[gain["against"]]
     return f"{value:+.1f} points over {against} (95 % interval {low:+.1f} to {high:+.1f})"
+
+
+def gain_over_probe(report: dict[str, Any]) -> dict[str, Any] | None:
+    """None where there is no such baseline, or it is the version itself."""
+    itself = report["lineage"]["strategy"]["name"] == "linear-probe"
+    return None if itself else report["gain_probe"]
 
 
 def print_result(result: dict[str, Any]) -> None:
@@ -88,6 +98,9 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     report, metric = version["report"], version["primary_metric"]
     known = {NAMES[n]: value for n, value in version["baselines"].items() if value is not None}
     yield f"{metric}: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items())
+    if (over_probe := gain_over_probe(report)) is not None:
+        shown = "" if over_probe["low"] > 0 else ": a probe alone may be as good"
+        yield _gain(over_probe) + shown
     if report["calibration"]:
         yield (
             "calibration error {ece_before:.3f}, after a temperature of {temperature:.2f} {ece:.3f}"
