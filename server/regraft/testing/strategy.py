@@ -246,12 +246,17 @@ def prepared(strategy: type[TransferStrategy]) -> "tuple[TransferStrategy, Targe
 
 
 def train(
-    strategy: type[TransferStrategy], folder: Path, stop_after: int | None = None
+    strategy: type[TransferStrategy],
+    folder: Path,
+    stop_after: int | None = None,
+    device: str = "cpu",
 ) -> "tuple[TargetModel, Outcome, list[float]]":
     """Train in `folder`, from its checkpoint if there is one; the mean loss of each epoch too.
 
     Cancelled once `stop_after` epochs are done.
     """
+    import torch
+
     from regraft.testing.toy import toy_part, toy_task
     from regraft.training.checkpoints import Checkpoints
     from regraft.training.loop import Loop, Surroundings
@@ -259,6 +264,7 @@ def train(
     events: list[tuple[str, dict[str, Any]]] = []
     made, model = prepared(strategy)
     around = Surroundings(
+        device=torch.device(device),
         report=lambda kind, data: events.append((kind, data)),
         cancelled=lambda: sum(kind == "epoch" for kind, _ in events) == stop_after,
     )
