@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self, overload
+from typing import Annotated, Any, Literal, Self, overload
 
 from pydantic import (
     BaseModel,
@@ -40,7 +40,9 @@ class AdaptationSpec(BaseModel):
     without labels; with these `data` may be absent. After `budget` seconds training ends with
     the best model so far. `force` lets a version answer whose verdict is negative;
     `learning_curve` adds what half and a quarter of the training rows give. With
-    `class_weights` rare classes count as much as frequent ones.
+    `class_weights` rare classes count as much as frequent ones. With the precision `auto` the
+    backbone is served in less precision where that is faster and costs no more than `quality_loss`
+    of the task's primary metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +67,8 @@ class AdaptationSpec(BaseModel):
     learning_curve: bool = False
     class_weights: bool = False
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    precision: Literal["auto", "fp32"] = "auto"
+    quality_loss: Annotated[float, Field(ge=0, le=1)] = 0.005
     promote: bool = True
     force: bool = False
 

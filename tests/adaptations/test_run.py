@@ -128,8 +128,8 @@ def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
     context = submit({"listen": heard.append})
     run(context)
     assert stages(context) == [
-        *("data", "source_export", "features", "train", "features", "calibration", "export"),
-        *("parity", "baselines", "evaluation", "findings", "publish"),
+        *("data", "source_export", "features", "train", "precision", "features", "calibration"),
+        *("export", "parity", "baselines", "evaluation", "findings", "publish"),
     ]
     assert kinds(context)[-1] == "succeeded"
     assert [event.number for event in heard] == list(range(1, len(heard) + 1))

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from regraft.adaptations.candidate import outputs_of
-from regraft.adaptations.learning import Learnt, learn_frozen
+from regraft.adaptations.learning import Learnt, learn_frozen, outputs_of
 from regraft.adaptations.request import PROBE, by, check_request
 from regraft.adaptations.scratch import scratch_baseline
 from regraft.adaptations.work import Work

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regraft.adaptations.choice import Choice
-from regraft.adaptations.learning import Learnt
+from regraft.adaptations.learning import Learnt, outputs_of, say
+from regraft.adaptations.precision import Chosen, choose_precision
 from regraft.adaptations.work import Work
 from regraft.contract import Array, LinearHead
-from regraft.domain import JSON, Blob, Examples
+from regraft.domain import JSON, Blob
 from regraft.evaluation.calibration import calibration_error, fit_temperature, reliability
 from regraft.export.graph import export_head
 from regraft.export.head import cooled, linear_head_graph
@@ -24,7 +25,7 @@ from regraft.export.parity import (
     plain_outputs,
     torch_outputs,
 )
-from regraft.serving.predictor import SoftmaxHead, open_head
+from regraft.serving.predictor import open_head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,17 +44,21 @@ class Candidate:
     outputs: Array
     parity: Parity
     parameters: int
+    precision: Chosen
     calibration: JSON | None = None
 
 
 def finish(work: Work, learnt: Learnt) -> Candidate:
-    """Correct the head's confidence, export it, and compare what is exported with torch."""
+    """Choose the precision, correct the head's confidence, export it, and compare what is exported
+    with torch."""
+    precision = choose_precision(work, learnt)
+    served = precision.learnt
     with work.context.stage("features"):
-        test = learnt.features(work, work.data.test)
+        test = served.features(work, work.data.test)
     head, temperature = learnt.head, None
     if work.task.calibrates and work.request.own is None:
         with work.context.stage("calibration"):
-            temperature = _temperature(work, learnt)
+            temperature = _temperature(work, served)
             head = cooled(head, temperature)
     with work.context.stage("export"):
         blob = work.context.registry.blobs.put(_graph(head, learnt))
@@ -62,24 +67,8 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
     if temperature is not None:
         calibration = _calibration(work, temperature, (say(learnt.head, test), outputs))
     parity = _parity(work, (learnt.backbone, blob), _reference(work, learnt, head))
-    return Candidate(
-        learnt.choice, learnt.backbone, blob, outputs, parity, learnt.parameters, calibration
-    )
-
-
-def outputs_of(work: Work, learnt: Learnt, part: Examples) -> Array:
-    """What the model says of these rows, its confidence as it is."""
-    return say(learnt.head, learnt.features(work, part))
-
-
-def say(head: "LinearHead | nn.Module", features: Array) -> Array:
-    """What a head that nobody serves yet says of features."""
-    if isinstance(head, LinearHead):
-        return SoftmaxHead(head.weight, head.bias)(features)
-    import torch
-
-    with torch.no_grad():
-        return np.asarray(head.eval()(torch.from_numpy(features)))
+    backbone, count = learnt.backbone, learnt.parameters
+    return Candidate(learnt.choice, backbone, blob, outputs, parity, count, precision, calibration)
 
 
 def _graph(head: "LinearHead | nn.Module", learnt: Learnt) -> bytes:

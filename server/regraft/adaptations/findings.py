@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from regraft.adaptations.candidate import say
+from regraft.adaptations.learning import say
 from regraft.adaptations.work import Work, frozen_features
 from regraft.contract import Array, Feature, LinearHead
 from regraft.data.folds import make_folds

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from regraft.adaptations.baselines import Probe, find_baselines, find_probe, tried
-from regraft.adaptations.candidate import Candidate, outputs_of
+from regraft.adaptations.candidate import Candidate
 from regraft.adaptations.findings import find_findings
-from regraft.adaptations.learning import Learnt
+from regraft.adaptations.learning import Learnt, outputs_of
 from regraft.adaptations.speed import measure_speed
 from regraft.adaptations.training import here, on_ray
 from regraft.adaptations.trial import try_out
@@ -44,6 +44,7 @@ def evaluate(work: Work, learnt: Learnt, candidate: Candidate) -> JSON:
         **{name: None if name in reasons else value for name, value in more.items()},
         "missing": {**report["missing"], **reasons},
         "calibration": candidate.calibration,
+        "precision": candidate.precision.record,
         "findings": find_findings(known.work, known.learnt.feature) if known else [],
         "trained_parameters": candidate.parameters,
         "bytes": {"backbone": candidate.backbone.size, "head": candidate.head.size},

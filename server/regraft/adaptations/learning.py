@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.training import Trained, on_ray, train
-from regraft.adaptations.work import Work, fitted, frozen_features
+from regraft.adaptations.work import Work, features_of, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.domain import Blob, Examples
 from regraft.export.graph import export_backbone
 from regraft.features import compute_features
+from regraft.serving.predictor import SoftmaxHead
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +26,7 @@ class Learnt:
     """A backbone, exported, and a head in the form in which it is served.
 
     `module` is the backbone that was trained; without one it is the source model's own, frozen.
-    `parameters` learnt.
+    `parameters` learnt. With `gpu` its exported backbone is asked there.
     """
 
     choice: Choice
@@ -31,6 +34,7 @@ class Learnt:
     head: "LinearHead | nn.Module"
     parameters: int = 0
     module: "nn.Module | None" = None
+    gpu: bool = False
 
     @property
     def feature(self) -> Feature:
@@ -39,8 +43,8 @@ class Learnt:
     def features(self, work: Work, part: Examples) -> Array:
         """What the backbone says of these rows [N, …]."""
         if self.module is None:
-            return frozen_features(work, self.feature, part)
-        return _features(work, self.backbone, part)
+            return features_of(work, self.backbone, part, self.gpu)
+        return _features(work, self.backbone, part, self.gpu)
 
 
 def learn(work: Work) -> Learnt:
@@ -63,6 +67,21 @@ def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
     with work.context.stage("train"):
         head = fitted(work, work.request.strategy, features)
     return Learnt(choice, exported, _served(work, head), _size(head))
+
+
+def outputs_of(work: Work, learnt: Learnt, part: Examples) -> Array:
+    """What the model says of these rows, its confidence as it is."""
+    return say(learnt.head, learnt.features(work, part))
+
+
+def say(head: "LinearHead | nn.Module", features: Array) -> Array:
+    """What a head that nobody serves yet says of features."""
+    if isinstance(head, LinearHead):
+        return SoftmaxHead(head.weight, head.bias)(features)
+    import torch
+
+    with torch.no_grad():
+        return np.asarray(head.eval()(torch.from_numpy(features)))
 
 
 def _nothing(work: Work, own: OwnHead) -> Learnt:
@@ -96,9 +115,9 @@ def head_of(
     return _served(work, fitted(work, strategy, features()))
 
 
-def _features(work: Work, backbone: Blob, part: Examples) -> Array:
+def _features(work: Work, backbone: Blob, part: Examples, gpu: bool = False) -> Array:
     rows, threads = part.inputs, work.threads
-    (found,) = compute_features(work.open(backbone), work.task, rows, threads=threads)
+    (found,) = compute_features(work.open(backbone, gpu), work.task, rows, threads=threads)
     return found
 
 

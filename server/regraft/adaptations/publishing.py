@@ -27,6 +27,7 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         feature=feature,
         inputs=InputsRecord.store(work.task.inputs, registry.blobs),
         backbone=candidate.backbone,
+        variant=candidate.precision.variant,
         head=candidate.head,
         report=registry.blobs.put(_json(whole)),
         parity=parity,
@@ -79,6 +80,7 @@ def _summary(work: Work, report: JSON, parity: JSON, choice: Choice) -> JSON:
         "gain_scratch": report["gain_scratch"],
         "trained_parameters": report["trained_parameters"],
         "bytes": report["bytes"],
+        "precision": report["precision"]["precision"] if report["precision"]["taken"] else "fp32",
         "parity": parity,
         "rows": work.data.counts(),
     }

@@ -63,7 +63,7 @@ def _strategy(strategy: Any) -> JSON:
 
 NOT_MEASURED: JSON = {
     **dict.fromkeys(("verdict", "gain_scratch", "gain_probe", "calibration", "forgetting")),
-    **dict.fromkeys(("learning_curve", "speed", "ranking")),
+    **dict.fromkeys(("learning_curve", "speed", "ranking", "precision")),
     "missing": {},
     "tried": [],
     "findings": [],

@@ -1,11 +1,14 @@
 """How fast the adapted backbone is beside the source model's own."""
 
 import time
+from collections.abc import Sequence
 
 from regraft.adaptations.learning import Learnt
 from regraft.adaptations.work import Work
+from regraft.contract import Arrays
 from regraft.domain import JSON, Blob
 from regraft.errors import UnsupportedError
+from regraft.serving.predictor import Backbone
 
 ROWS = 32
 ROUNDS = 5
@@ -20,22 +23,28 @@ def measure_speed(work: Work, learnt: Learnt) -> JSON:
         raise UnsupportedError("the backbone has the structure of the source model's own")
     rows = work.data.test.inputs
     batch = work.task.encode([rows[i] for i in range(min(ROWS, len(rows)))])
-    count, frozen = len(next(iter(batch.values()))), work.exported(learnt.feature)
+    frozen = work.exported(learnt.feature)
     with work.context.stage("speed"):
         opened = [work.open(blob) for blob in (learnt.backbone, frozen)]
-        times: list[list[float]] = [[], []]
-        for _ in range(ROUNDS):  # in turn, so that both see the same machine
-            for known, backbone in zip(times, opened, strict=True):
-                start = time.perf_counter()
-                backbone.outputs(batch)
-                known.append(time.perf_counter() - start)
-    ours, theirs = (count / min(found[1:]) for found in times)
+        ours, theirs = paired_rates(opened, batch)
     return {
         "rows_per_second": ours,
         "source_rows_per_second": theirs,
         "ratio": ours / theirs,
         "size_ratio": _ratio(learnt.backbone, frozen),
     }
+
+
+def paired_rates(backbones: Sequence[Backbone], batch: Arrays) -> list[float]:
+    """Rows a second of each, asked in turn, so that all see the same machine."""
+    times: list[list[float]] = [[] for _ in backbones]
+    for _ in range(ROUNDS):
+        for known, backbone in zip(times, backbones, strict=True):
+            start = time.perf_counter()
+            backbone.outputs(batch)
+            known.append(time.perf_counter() - start)
+    count = len(next(iter(batch.values())))
+    return [count / min(found[1:]) for found in times]
 
 
 def _ratio(one: Blob, other: Blob) -> float:

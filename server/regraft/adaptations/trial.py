@@ -4,8 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regraft.adaptations.candidate import say
-from regraft.adaptations.learning import head_of, learn_frozen
+from regraft.adaptations.learning import head_of, learn_frozen, say
 from regraft.adaptations.training import Runner, Trained, here, train
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead

@@ -37,8 +37,8 @@ class Work:
     def threads(self) -> int:
         return self.context.settings.threads or available_cpus()
 
-    def open(self, blob: Blob) -> Backbone:
-        return Backbone(self.context.registry.blobs.path(blob.sha256), Runtime())
+    def open(self, blob: Blob, gpu: bool = False) -> Backbone:
+        return Backbone(self.context.registry.blobs.path(blob.sha256), Runtime(gpu=gpu))
 
     def exported(self, feature: Feature) -> Blob:
         """The frozen backbone that ends at this feature."""
@@ -109,8 +109,12 @@ def fitted(work: Work, strategy: TransferStrategy, features: Array) -> "LinearHe
 
 def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
     """What the backbone that ends at `feature` says of these rows, from the cache if it did."""
-    blob = work.exported(feature)
-    (found,) = _cached(work, [blob.sha256], part, lambda: work.open(blob))
+    return features_of(work, work.exported(feature), part)
+
+
+def features_of(work: Work, backbone: Blob, part: Examples, gpu: bool = False) -> Array:
+    """What this backbone says of these rows, from the cache if it did."""
+    (found,) = _cached(work, [backbone.sha256], part, lambda: work.open(backbone, gpu))
     return found
 
 

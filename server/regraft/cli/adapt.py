@@ -45,6 +45,14 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--budget", help="Time after which training ends with the best so far: 90s, 10m."),
     click.option("--class-weights", is_flag=True, help="Rare classes count as much as others."),
     click.option("--learning-curve", is_flag=True, help="Also with a quarter and half the rows."),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32"]),
+        help="auto: less where it is faster and as good [auto].",
+    ),
+    click.option(
+        "--quality-loss", type=float, help="The most that less precision may cost [.005]."
+    ),
     click.option("--detach", is_flag=True, help="With a server: do not wait for the end."),
     click.option("--no-promote", is_flag=True, help="Publish, but leave the endpoint as it is."),
     click.option("--force", is_flag=True, help="Move the endpoint though the verdict is negative."),

@@ -107,6 +107,8 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
         ).format(**report["calibration"])
     for point in report["learning_curve"] or ():
         yield f"with {point['rows']:,} training rows: {metric} {point['primary']:.3f}"
+    if report["precision"]:
+        yield _precision(report["precision"], metric)
     if report["speed"]:
         yield (
             "{ratio:.2f} times as fast as the source model, {size_ratio:.2f} of its size"
@@ -124,6 +126,18 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
         yield f"note: {note}"
     for name, reason in report["missing"].items():
         yield f"no {NAMES.get(name, name.replace('_', ' '))}: {reason}"
+
+
+def _precision(found: dict[str, Any], metric: str) -> str:
+    """Whether the backbone is served in less precision, and why or why not."""
+    name = found["precision"]
+    if not found["taken"]:
+        return f"{name}: not served, because {found['reason']}"
+    scores = found["validation"]
+    return (
+        f"{name}: served, {found['ratio']:.2f} times as fast; {metric} on the validation part "
+        f"{scores[name]:.3f}, in fp32 {scores['fp32']:.3f}"
+    )
 
 
 def _classes(report: dict[str, Any]) -> Table:

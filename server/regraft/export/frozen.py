@@ -42,7 +42,7 @@ def frozen_backbone(source: SourceModel, feature: Feature, home: Home) -> Frozen
         def graph() -> bytes:
             return _graph(source, feature)
 
-    return _kept(f"{source.fingerprint()} {feature}", graph, home)
+    return kept(f"{source.fingerprint()} {feature}", graph, home)
 
 
 def frozen_candidates(
@@ -59,10 +59,10 @@ def frozen_candidates(
             )
         return export_backbone(module, source.inputs, *features)
 
-    return _kept(f"{source.fingerprint()} {[*features]}", graph, home)
+    return kept(f"{source.fingerprint()} {[*features]}", graph, home)
 
 
-def _kept(what: str, graph: Callable[[], bytes], home: Home) -> FrozenBackbone:
+def kept(what: str, graph: Callable[[], bytes], home: Home) -> FrozenBackbone:
     """The blob that a note in the cache names, else a new one and a note."""
     key = hashlib.sha256(f"{what} {EXPORTER}".encode()).hexdigest()
     note = home.cache / "exports" / f"{key}.json"

@@ -1,7 +1,7 @@
 """The manifest of a version: everything that serving needs to know, as one JSON document."""
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -48,6 +48,15 @@ class InputsRecord(_Record):
         return self.model_dump_json()
 
 
+class Variant(_Record):
+    """The backbone in less precision, for replicas that run where its quality and speed were
+    measured: on a GPU, or on a processor that has all of these instructions."""
+
+    backbone: Blob
+    precision: Literal["int8", "fp16"]
+    instructions: tuple[str, ...] = ()
+
+
 class Manifest(_Record):
     """A version is a backbone and a head, and what it takes to use and to trust them."""
 
@@ -57,6 +66,7 @@ class Manifest(_Record):
     feature: Feature
     inputs: InputsRecord
     backbone: Blob
+    variant: Variant | None = None
     head: Blob
     report: Blob
     parity: JSON

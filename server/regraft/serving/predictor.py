@@ -11,10 +11,12 @@ import numpy as np
 import onnx
 
 from regraft.contract import Array, Arrays, Task
+from regraft.domain import Blob
 from regraft.plugins import Plugins
 from regraft.registry.blobs import BlobStore
 from regraft.registry.endpoint_table import Route
 from regraft.registry.manifest import Manifest
+from regraft.serving.instructions import instructions
 from regraft.serving.sessions import Runtime, open_session
 
 
@@ -22,6 +24,7 @@ class Backbone:
     """One session for one blob, whoever uses it. `features` may be called from several threads."""
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
+        self.name = path.name
         self.session = open_session(path, runtime)
         self.names = [tensor.name for tensor in self.session.get_inputs()]
 
@@ -90,7 +93,7 @@ class Predictor:
     @cached_property
     def group(self) -> str:
         """Rows of predictors of one group can share a forward of the backbone."""
-        return f"{self.manifest.backbone.sha256} {self.manifest.inputs.key}"
+        return f"{self.backbone.name} {self.manifest.inputs.key}"
 
     def outputs(self, rows: Sequence[Any]) -> Array:
         """Outputs [B, …] of the served graphs for these rows, as one batch."""
@@ -112,6 +115,15 @@ def open_task(manifest: Manifest, blobs: BlobStore, plugins: Plugins) -> Task:
     return kind(manifest.inputs.restore(kind.inputs_type, blobs), manifest.labels)
 
 
+def served_backbone(manifest: Manifest, gpu: bool) -> Blob:
+    """The variant, where this process runs as it was measured; else the backbone as it is."""
+    variant = manifest.variant
+    if variant is None or gpu != (variant.precision == "fp16"):
+        return manifest.backbone
+    able = gpu or set(variant.instructions) <= set(instructions())
+    return variant.backbone if able else manifest.backbone
+
+
 @dataclass(frozen=True)
 class Opener:
     """Opens versions; those with one backbone blob share one session while any of them lives."""
@@ -126,7 +138,7 @@ class Opener:
         manifest = Manifest.load(route.manifest, self.blobs)
         head = open_head(self.blobs.verified(manifest.head.sha256))
         task = open_task(manifest, self.blobs, self.plugins)
-        backbone = self._backbone(manifest.backbone.sha256)
+        backbone = self._backbone(served_backbone(manifest, self.runtime.gpu).sha256)
         return Predictor(route.name, route.version, manifest, task, backbone, head)
 
     def _backbone(self, sha256: str) -> Backbone:

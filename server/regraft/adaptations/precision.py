@@ -1,0 +1,99 @@
+"""Whether a version is served in less precision: if that is faster here and as good."""
+
+from dataclasses import dataclass, replace
+
+from regraft.adaptations.learning import Learnt, outputs_of
+from regraft.adaptations.speed import paired_rates
+from regraft.adaptations.work import Work
+from regraft.contract import Arrays
+from regraft.domain import JSON
+from regraft.errors import UnsupportedError
+from regraft.export.precision import Precision, by_error, in_precision
+from regraft.registry.manifest import Variant
+from regraft.serving.instructions import instructions
+
+FASTER = 1.1
+"""What it must be at least, in rows a second: less would not pay for another graph."""
+LEFT_OUT = (0, 1, 3)
+"""Products that stay as they are, in turn, until quality suffices."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was decided: what is learnt as it will be served, the variant if there is one, and the
+    figures behind it."""
+
+    learnt: Learnt
+    variant: Variant | None
+    record: JSON
+
+
+def choose_precision(work: Work, learnt: Learnt) -> Chosen:
+    """8-bit integers on processors, 16-bit floats where serving takes a GPU; both are compared with
+    32-bit floats on the rows of the validation part. Where integers cost too much, the products
+    that suffer most stay as they are."""
+    gpu = bool(work.context.settings.use_gpu)
+    wanted: Precision = "fp16" if gpu else "int8"
+    figures: JSON = {"precision": wanted, "taken": False, "reason": "fp32 was asked for"}
+    if work.request.spec.precision == "fp32":
+        return Chosen(learnt, None, figures)
+    with work.context.stage("precision"):
+        for count in LEFT_OUT[:1] if gpu else LEFT_OUT:
+            figures = {"precision": wanted, "taken": False, "left_out": count}
+            try:
+                served = _measured(work, replace(learnt, gpu=gpu), figures)
+            except UnsupportedError as error:
+                figures["reason"] = str(error)
+                if not isinstance(error, TooCostlyError):
+                    break
+                continue
+            able = () if gpu else instructions()
+            variant = Variant(backbone=served.backbone, precision=wanted, instructions=able)
+            figures |= {"taken": True, "reason": None, "instructions": list(able)}
+            return Chosen(served, variant, figures)
+    return Chosen(learnt, None, figures)
+
+
+class TooCostlyError(UnsupportedError):
+    """Less precision costs more quality than it may."""
+
+
+def _measured(work: Work, plain: Learnt, figures: JSON) -> Learnt:
+    """The same in less precision; UnsupportedError where that is not worth it. The figures are
+    completed."""
+    home, wanted, batch = work.context.registry.home, figures["precision"], _batch(work)
+    graph = home.blobs.read(plain.backbone.sha256)
+    left_out = by_error(graph, batch)[: figures["left_out"]] if figures["left_out"] else []
+    blob = in_precision(wanted, plain.backbone, home, left_out)
+    other = replace(plain, backbone=blob)
+    figures["bytes"] = blob.size
+    figures["ratio"] = ratio = _ratio(work, (plain, other), batch)
+    if ratio < FASTER:
+        raise UnsupportedError(
+            f"it is {ratio:.2f} times as fast on this machine, less than {FASTER}"
+        )
+    figures["validation"] = found = _quality(work, (plain, other), wanted)
+    most = work.request.spec.quality_loss
+    if not found["fp32"] - found[wanted] <= most:  # True for NaN
+        raise TooCostlyError(
+            f"{work.task.primary} on the validation part falls from {found['fp32']:.3f} to "
+            f"{found[wanted]:.3f}, by more than {most:g}"
+        )
+    return other
+
+
+def _batch(work: Work) -> Arrays:
+    rows, count = work.data.validation.inputs, work.context.settings.max_batch_rows
+    return work.task.encode([rows[i] for i in range(min(count, len(rows)))])
+
+
+def _ratio(work: Work, pair: tuple[Learnt, Learnt], batch: Arrays) -> float:
+    plain, other = paired_rates([work.open(one.backbone, one.gpu) for one in pair], batch)
+    return other / plain
+
+
+def _quality(work: Work, pair: tuple[Learnt, Learnt], wanted: Precision) -> dict[str, float]:
+    part, primary = work.data.validation, work.task.primary
+    targets = work.task.targets(part.labels)
+    found = [work.task.metrics(outputs_of(work, one, part), targets)[primary] for one in pair]
+    return dict(zip(("fp32", wanted), found, strict=True))

@@ -1,0 +1,79 @@
+"""Less precision is served where it is faster and as good, and the report says why or why not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from regraft.adaptations import precision
+from regraft.adaptations.run import run
+from regraft.registry.manifest import Manifest
+from regraft.registry.store import Registry
+from regraft.serving.predictor import served_backbone
+
+
+@pytest.fixture
+def published(submit: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The manifest and the record of a version, int8 being so many times as fast."""
+
+    def make(ratio: float = 2.0, **spec: Any) -> tuple[Manifest, dict[str, Any]]:
+        monkeypatch.setattr(precision, "paired_rates", lambda pair, batch: [1.0, ratio])
+        run(submit(**spec))
+        version = registry.models.version("reviews")
+        manifest = Manifest.load(version.manifest.sha256, registry.blobs)
+        report = registry.blobs.read(manifest.report.sha256)
+        return manifest, {**json.loads(report)["precision"], "summary": version.summary}
+
+    return make
+
+
+def test_faster_and_as_good_is_served(published: Any, registry: Registry) -> None:
+    manifest, record = published()
+    assert (record["taken"], record["ratio"], record["reason"]) == (True, 2.0, None)
+    assert record["validation"]["fp32"] - record["validation"]["int8"] <= 0.005
+    assert record["summary"]["precision"] == "int8"
+    assert manifest.variant is not None
+    assert manifest.variant.backbone.sha256 in registry.blobs
+    assert served_backbone(manifest, gpu=False) == manifest.variant.backbone
+    assert served_backbone(manifest, gpu=True) == manifest.backbone
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"ratio": 1.05}, "1.05 times as fast on this machine, less than 1.1"),
+        ({"precision": "fp32"}, "fp32 was asked for"),
+    ],
+)
+def test_what_is_not_served_says_why(published: Any, asked: dict[str, Any], reason: str) -> None:
+    manifest, record = published(**asked)
+    assert not record["taken"]
+    assert reason in record["reason"]
+    assert record["summary"]["precision"] == "fp32"
+    assert manifest.variant is None
+
+
+def test_what_costs_more_than_allowed_is_refused(
+    published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(work: Any, learnt: Any, part: Any) -> Any:
+        outputs = real(work, learnt, part)
+        plain = learnt.backbone == work.exported(learnt.feature)
+        return outputs if plain else outputs[:, ::-1]
+
+    real = precision.outputs_of
+    monkeypatch.setattr(precision, "outputs_of", spoilt)
+    manifest, record = published()
+    assert manifest.variant is None
+    assert "accuracy on the validation part falls from" in record["reason"]
+    assert "by more than 0.005" in record["reason"]
+    assert record["left_out"] == 3, "the products that suffer most were left out, in vain"
+
+
+def test_a_processor_that_can_less_serves_the_backbone_as_it_is(
+    published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, record = published()
+    assert record["instructions"]
+    monkeypatch.setattr("regraft.serving.predictor.instructions", lambda: ("other",))
+    assert served_backbone(manifest, gpu=False) == manifest.backbone
