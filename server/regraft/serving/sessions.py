@@ -1,5 +1,7 @@
 """onnxruntime sessions with settings that do not surprise."""
 
+import contextlib
+import io
 import logging
 import os
 from dataclasses import dataclass
@@ -55,6 +57,9 @@ def open_session(path: Path, runtime: Runtime) -> Any:
 
 def _open_on_gpu(path: Path, options: Any) -> Any:
     wanted = "CUDAExecutionProvider"
+    # CUDA's libraries from the packages that pip installs, where the system has none; it prints.
+    with contextlib.redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls(directory="")
     session = onnxruntime.InferenceSession(str(path), options, providers=[wanted, *CPU])
     if wanted not in session.get_providers():
         raise NotReadyError(f"onnxruntime could not start {wanted} on this machine.")
