@@ -29,6 +29,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Port = 8000
+    grpc_port: Port | None = None
+    """8001 unless it is given, or where `port` is any free one another such."""
     replicas: Annotated[int, Field(ge=1)] = 2
     poll_interval: Annotated[float, Field(gt=0)] = 0.5
 

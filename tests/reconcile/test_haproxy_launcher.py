@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from ray.serve._private.common import RequestProtocol
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
-from ray.serve.config import HTTPOptions
+from ray.serve.config import HTTPOptions, gRPCOptions
 
 from regraft.reconcile import haproxy_launcher
+from regraft.reconcile.applications import GRPC_SERVICES
 from regraft.reconcile.haproxy_launcher import (
     OPTIONS,
     complete_file,
@@ -86,6 +87,32 @@ def test_nothing_is_preferred_where_there_is_one_replica(written: Path) -> None:
     lines = written.read_text().splitlines()
     alone = "\n".join(line for line in lines if not line.startswith("    server replica-1 "))
     assert "use-server" not in completed(alone)
+
+
+def test_grpc_calls_that_name_no_application_are_for_the_pool(tmp_path: Path) -> None:
+    backends = {}
+    for number, name in enumerate(("control", "pool")):
+        servers = [ServerConfig(f"{name}-0", "127.0.0.1", 40000 + number)]
+        for protocol in (RequestProtocol.HTTP, RequestProtocol.GRPC):
+            key = f"{protocol.value.lower()}-{name}"
+            backends[key] = BackendConfig(
+                key, f"/{name}", app_name=name, servers=servers, protocol=protocol
+            )
+    configuration = HAProxyConfig(
+        socket_path=str(tmp_path / "s"),
+        server_state_base=str(tmp_path),
+        server_state_file=str(tmp_path / "state"),
+        metrics_socket_path=str(tmp_path / "m"),
+        http_options=HTTPOptions(host="127.0.0.1", port=8000),
+        grpc_options=gRPCOptions(port=8001, grpc_servicer_functions=[GRPC_SERVICES]),
+    )
+    path = tmp_path / "haproxy.cfg"
+    HAProxyApi(configuration, backends, str(path))._generate_config_file_internal()
+    before = path.read_text()
+    assert before.count("default_backend default_grpc_backend\n") == 1
+    section = _section(completed(before), "frontend grpc_frontend")
+    assert section.endswith("    default_backend grpc-pool")
+    assert "    bind 127.0.0.1:8001 proto h2\n" in section
 
 
 def test_only_these_lines_change(written: Path) -> None:

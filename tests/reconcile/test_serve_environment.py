@@ -51,7 +51,7 @@ def test_without_haproxy_its_flags_are_left_out(instance: Instance) -> None:
 def test_private_ports_differ(instance: Instance) -> None:
     variables = serve_environment(instance, given={})
     ports = [value for name, value in variables.items() if name.endswith("_PORT")]
-    assert len(ports) == len(set(ports)) == 3
+    assert len(ports) == len(set(ports)) == 4
 
 
 @needs_haproxy

@@ -8,7 +8,9 @@ import pytest
 from ray.serve._private.haproxy import HAProxyConfig
 from ray.serve.config import HTTPOptions
 
-from regraft.reconcile.server import _end_applications, _listening, _url
+from regraft.errors import InvalidInputError
+from regraft.reconcile.ports import is_loopback
+from regraft.reconcile.server import _end_applications, _listening, _ports, _reachable
 from regraft.settings import Settings
 
 
@@ -30,17 +32,33 @@ class Serve:
 
 
 @pytest.mark.parametrize(
-    ("host", "url"),
+    ("host", "address"),
     [
-        ("127.0.0.1", "http://127.0.0.1:80"),
-        ("0.0.0.0", "http://127.0.0.1:80"),
-        ("localhost", "http://localhost:80"),
-        ("::1", "http://[::1]:80"),
-        ("::", "http://[::1]:80"),
+        ("127.0.0.1", "127.0.0.1:80"),
+        ("0.0.0.0", "127.0.0.1:80"),
+        ("localhost", "localhost:80"),
+        ("::1", "[::1]:80"),
+        ("::", "[::1]:80"),
     ],
 )
-def test_the_url_is_one_that_this_machine_can_ask(host: str, url: str) -> None:
-    assert _url(host, 80) == url
+def test_the_address_is_one_that_this_machine_can_ask(host: str, address: str) -> None:
+    assert _reachable(host, 80) == address
+
+
+def test_grpc_has_a_port_of_its_own() -> None:
+    assert _ports(Settings(port=8000)) == (8000, 8001)
+    assert _ports(Settings(port=8000, grpc_port=9000)) == (8000, 9000)
+    assert len(set(_ports(Settings(port=0)))) == 2
+    assert 8001 not in _ports(Settings(port=0))
+    with pytest.raises(InvalidInputError, match="cannot share port 8000"):
+        _ports(Settings(port=8000, grpc_port=8000))
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False)]
+)
+def test_a_loopback_address_is_known(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
 
 
 def test_all_addresses_of_ipv6_reach_haproxy_as_they_are() -> None:

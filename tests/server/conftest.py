@@ -1,5 +1,6 @@
 """One real server for all tests of this folder: Ray, HAProxy, two replicas, two endpoints."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,6 +29,11 @@ class Server:
     home: Home
     registry: Registry
     environment: dict[str, str]
+
+    @property
+    def grpc(self) -> str:
+        """HOST:PORT."""
+        return str(json.loads(self.home.lock.read_text())["grpc"])
 
     def client(self) -> Client:
         return Client(self.url)
@@ -77,7 +83,7 @@ def server(published: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="session")
 def triton() -> Path:
     """The Python of an environment with tritonclient."""
-    return client_python("triton", "tritonclient[http]==2.73.0")
+    return client_python("triton", "tritonclient[http,grpc]==2.73.0")
 
 
 @pytest.fixture(scope="session")

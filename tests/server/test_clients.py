@@ -53,6 +53,22 @@ def test_tritonclient_over_http(
     assert list(found["some"]["outputs"]) == ["label"]
 
 
+def test_tritonclient_over_grpc(
+    server: Server, triton: Path, expected: list[dict[str, Any]]
+) -> None:
+    found = run(triton, "triton_grpc_check.py", server.grpc, "tweets")
+    assert (found["live"], found["ready"], found["model_ready"]) == (True, True, True)
+    assert (found["server"], found["health"]) == ("regraft", [1, 1])
+    assert found["inputs"] == [["text", "BYTES", [-1]]]
+    assert found["all"]["id"] == "seven"
+    check(found["all"]["outputs"], expected)
+    assert found["some"]["outputs"]["label"] == [row["label"] for row in expected]
+    best = [text.split(":") for text in found["classes"]["outputs"]["probabilities"]][::2]
+    assert [name for _, _, name in best] == [row["label"] for row in expected]
+    assert found["unknown"].startswith("StatusCode.NOT_FOUND: Unknown endpoint 'nope'")
+    assert found["wrong"].startswith("StatusCode.INVALID_ARGUMENT: Expected input tensors: 'text'")
+
+
 def test_kserve_client_over_http(
     server: Server, kserve: Path, expected: list[dict[str, Any]]
 ) -> None:

@@ -12,6 +12,7 @@ from regraft.serving.protocol import (
     InferResponse,
     RequestedOutput,
     build_infer,
+    choose_outputs,
     error_body,
     tensor_metadata,
 )
@@ -19,6 +20,7 @@ from regraft.serving.tensors import BadRequestError
 
 LABEL = np.array(["good", "ßad"], np.object_)
 SCORES = np.array([[0.5, 0.25], [1, 0]], np.float32)
+LABELS = ("good", "ßad")
 TENSORS = {"label": LABEL, "scores": SCORES}
 
 
@@ -26,7 +28,7 @@ def answer(
     *outputs: RequestedOutput, binary: bool = False, id: str = "", tensors: Arrays = TENSORS
 ) -> InferResponse:
     request = InferRequest(id, {}, {}, outputs or None, binary)
-    return build_infer("reviews", 3, request, tensors)
+    return build_infer("reviews", 3, request, choose_outputs(request, tensors, LABELS))
 
 
 def split(response: InferResponse) -> tuple[Any, bytes]:
@@ -112,3 +114,25 @@ def test_named_axes_are_minus_one_in_metadata() -> None:
         {"name": "text", "datatype": "BYTES", "shape": [-1]},
         {"name": "scores", "datatype": "FP32", "shape": [-1, 3]},
     ]
+
+
+def test_classes_are_told_best_first_with_their_numbers() -> None:
+    wanted = RequestedOutput("scores", classification=5)
+    (entry,) = json.loads(answer(wanted).body)["outputs"]
+    assert (entry["datatype"], entry["shape"]) == ("BYTES", [2, 2])
+    assert entry["data"] == [
+        "0.500000:0:good",
+        "0.250000:1:ßad",
+        "1.000000:0:good",
+        "0.000000:1:ßad",
+    ]
+    (first,) = json.loads(answer(RequestedOutput("scores", classification=1)).body)["outputs"]
+    assert first["data"] == ["0.500000:0:good", "1.000000:0:good"]
+
+
+@pytest.mark.parametrize(
+    "tensors", [TENSORS, {"label": SCORES[:, :1]}, {"label": SCORES.astype(np.int64)}]
+)
+def test_what_has_no_number_for_each_class_is_not_told_as_classes(tensors: Arrays) -> None:
+    with pytest.raises(BadRequestError, match="'label' has no number for each class"):
+        answer(RequestedOutput("label", classification=1), tensors=tensors)

@@ -127,5 +127,5 @@ def _server(settings: Settings) -> Iterator[str]:
     from regraft.reconcile.server import running
 
     chosen: dict[str, Any] = {**settings.model_dump(), "port": 0}
-    with running(Settings(**chosen), ControlPlane, stderr().print) as url:
-        yield url
+    with running(Settings(**chosen), ControlPlane, stderr().print) as at:
+        yield at.url

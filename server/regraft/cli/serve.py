@@ -12,6 +12,7 @@ from regraft.cli.output import print_json, reserve_stdout, stderr
 @click.command()
 @click.option("--host", help="Where to listen [127.0.0.1].")
 @click.option("--port", type=int, help="0 chooses a free one [8000].")
+@click.option("--grpc-port", type=int, help="0 chooses a free one [8001].")
 @click.option("--home", envvar="REGRAFT_HOME", help="The home directory [~/.regraft].")
 @click.option("--address", help="A Ray cluster to join; a local one is started otherwise.")
 @click.option("--replicas", type=int, help="Of the shared pool [2].")
@@ -26,9 +27,12 @@ def serve(as_json: bool, **given: Any) -> None:
     settings = settings_from(**given)
     console = stderr()
     console.print("starting …", style="dim")
-    with suppress(KeyboardInterrupt), running(settings, ControlPlane, console.print) as url:
+    with suppress(KeyboardInterrupt), running(settings, ControlPlane, console.print) as at:
         if as_json:
-            print_json({"url": url, "home": str(settings.resolved_home)})
-        served = f"regraft serves {settings.resolved_home} at {url} (docs: {url}/docs)"
+            print_json({"url": at.url, "grpc": at.grpc, "home": str(settings.resolved_home)})
+        served = (
+            f"regraft serves {settings.resolved_home} at {at.url} (docs: {at.url}/docs), "
+            f"gRPC at {at.grpc}"
+        )
         console.print(served, soft_wrap=True)
         wait_for_signal()

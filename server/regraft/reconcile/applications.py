@@ -4,6 +4,7 @@ from typing import Any
 
 from ray import serve
 
+from regraft.reconcile.ports import is_loopback
 from regraft.serving.batcher import Limits
 from regraft.serving.replica import Replica, ReplicaOptions
 from regraft.serving.sessions import available_cpus
@@ -15,9 +16,19 @@ HEALTH_SECONDS = 2
 ONGOING = 2000
 
 
-def start_serve(settings: Settings, port: int) -> None:
+GRPC_SERVICES = "regraft.serving.grpc_service.add_services"
+
+
+def start_serve(settings: Settings, port: int, grpc_port: int) -> None:
     """Serve's controller and entry on this cluster."""
-    serve.start(http_options={"host": settings.host, "port": port, "access_log": False})
+    serve.start(
+        http_options={"host": settings.host, "port": port, "access_log": False},
+        grpc_options={
+            "port": grpc_port,
+            "grpc_servicer_functions": [GRPC_SERVICES],
+            "enable_reflection": False,
+        },
+    )
 
 
 def deploy_pool(settings: Settings) -> None:
@@ -31,6 +42,7 @@ def deploy_pool(settings: Settings) -> None:
         max_json=settings.max_json,
         poll_interval=settings.poll_interval,
         gpu=bool(settings.use_gpu),
+        local=is_loopback(settings.host),
     )
     pool = _deployment(Replica, "Pool", settings.replicas, ONGOING)
     serve.run(pool.bind(options), name=POOL, route_prefix="/v2")

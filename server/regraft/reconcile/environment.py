@@ -123,7 +123,10 @@ def _folder(instance: Instance) -> Path:
 
 def _private_ports() -> dict[str, str]:
     """Ports that Ray would otherwise fix, so that two servers on one machine collide."""
-    names = ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT")
+    names = (
+        *("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT"),
+        *("FALLBACK_PROXY_HTTP_PORT", "FALLBACK_PROXY_GRPC_PORT"),
+    )
     with ExitStack() as held:
         listeners = [held.enter_context(socket.socket()) for _ in names]
         for listener in listeners:

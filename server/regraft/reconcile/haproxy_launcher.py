@@ -6,7 +6,8 @@ large POST or one whose body came in a second send is lost. It counts the time t
 seconds, and HAProxy waits as long, at most one, before it asks another replica. It lets idle
 replicas take turns, so that each finds its caches cold, and logs every request. It binds its
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
-through its socket.
+through its socket. A gRPC call goes to the application that its metadata name, which plain clients
+do not: it is one for the pool then.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -33,6 +34,8 @@ _ANY_INTERFACE = re.compile(r"^(\s+bind )\*?:(\d+)")
 _SLOW_CONNECT = re.compile(r"^(\s+timeout connect )5s$")
 _PREFERENCE = re.compile(r"^    use-server \S+ if \{ srv_conn\(\S+\) eq 0 \}$")
 _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
+_POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
+_NO_GRPC_DEFAULT = "    default_backend default_grpc_backend"
 _OPEN_SOCKET = re.compile(r"^(\s+stats socket \S+ mode )666\b")
 
 
@@ -51,12 +54,13 @@ def real_binary() -> str | None:
 
 def completed(configuration: str) -> str:
     """`configuration` with requests buffered, quick retries, one replica preferred while it is
-    idle, and operators' listeners private."""
+    idle, gRPC calls that name no application for the pool, and operators' listeners private."""
     return "\n".join(_completed_lines(configuration.split("\n")))
 
 
 def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     section, preferred = "", _preferred_servers(lines)
+    pool = next((found[1] for line in lines if (found := _POOL.match(line))), None)
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
@@ -68,6 +72,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
             line = _ANY_INTERFACE.sub(r"\g<1>127.0.0.1:\g<2>", line)
         if section == "defaults":
             line = _SLOW_CONNECT.sub(r"\g<1>250ms", line)
+        if pool and line == _NO_GRPC_DEFAULT:
+            line = f"    default_backend {pool}"
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
         if line.strip() == "defaults":
             yield from OPTIONS

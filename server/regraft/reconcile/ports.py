@@ -1,6 +1,7 @@
 """Which port is free, whether one is, and who holds it."""
 
 import errno
+import ipaddress
 import os
 import socket
 
@@ -32,6 +33,12 @@ def _listen(host: str, port: int) -> int:
         except OSError as error:
             raise InvalidInputError(_refusal(host, port, error)) from error
         return int(listener.getsockname()[1])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether none but this machine reaches who listens on `host`."""
+    address = str(resolve_address(host, 0)[4][0])
+    return ipaddress.ip_address(address).is_loopback
 
 
 def resolve_address(host: str, port: int) -> tuple[int, int, int, str, tuple[object, ...]]:

@@ -4,8 +4,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+from regraft.errors import InvalidInputError
 from regraft.reconcile.environment import Instance, ingress_note, serve_environment
 from regraft.reconcile.orphans import end_orphans
 from regraft.reconcile.ports import free_port, require_free_port
@@ -15,22 +17,33 @@ from regraft.settings import Settings
 from regraft.training import cluster
 
 GRACE = 2.0
+GRPC_PORT = 8001
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server answers on this machine: a URL, and for gRPC HOST:PORT."""
+
+    url: str
+    grpc: str
+
+
 @contextmanager
-def running(settings: Settings, control: type, say: Callable[[str], None]) -> Iterator[str]:
-    """A server that answers inside; its URL. Everything that it started ends with it.
+def running(settings: Settings, control: type, say: Callable[[str], None]) -> Iterator[Addresses]:
+    """A server that answers inside. Everything that it started ends with it.
 
     SIGTERM and Ctrl-C raise KeyboardInterrupt, also while it starts.
     """
     registry = Registry(settings.resolved_home, settings.database)
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
-    port = settings.port or free_port(settings.host)
-    url = _url(settings.host, port)
-    with registry.home.owned_by(url):
+    ports = _ports(settings)
+    at = Addresses(*(_reachable(settings.host, port) for port in ports))
+    at = replace(at, url=f"http://{at.url}")
+    with registry.home.owned_by(at.url, at.grpc):
         end_orphans(instance.id, GRACE)
-        require_free_port(settings.host, port)
+        for port in ports:
+            require_free_port(settings.host, port)
         os.environ.update(serve_environment(instance))
         note = ingress_note()
         if note:
@@ -39,20 +52,31 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         registry.models.synchronise()
         stop_on_signals()
         try:
-            _deploy(settings, control, port)
-            yield url
+            _deploy(settings, control, ports)
+            yield at
         finally:
             _stop(settings)
             end_orphans(instance.id, GRACE)
 
 
-def _deploy(settings: Settings, control: type, port: int) -> None:
+def _ports(settings: Settings) -> tuple[int, int]:
+    """Of HTTP and of gRPC, which differ."""
+    port = settings.port or free_port(settings.host)
+    usual = GRPC_PORT if settings.port else 0
+    wanted = usual if settings.grpc_port is None else settings.grpc_port
+    other = wanted or free_port(settings.host)
+    if port == other:
+        raise InvalidInputError(f"HTTP and gRPC cannot share port {port} (--port, --grpc-port).")
+    return port, other
+
+
+def _deploy(settings: Settings, control: type, ports: tuple[int, int]) -> None:
     cluster.start(settings)
     stop_on_signals()
     from regraft.reconcile import applications
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    applications.start_serve(_listening(settings), port)
+    applications.start_serve(_listening(settings), *ports)
     applications.deploy_pool(settings)
     applications.deploy_control(control, settings)
 
@@ -86,7 +110,7 @@ def _listening(settings: Settings) -> Settings:
     return settings.model_copy(update={"host": "::0"}) if settings.host == "::" else settings
 
 
-def _url(host: str, port: int) -> str:
-    """Where a server that listens on `host` answers on this machine."""
+def _reachable(host: str, port: int) -> str:
+    """The address on this machine of a server that listens on `host`."""
     reachable = LOOPBACK.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    return f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}"

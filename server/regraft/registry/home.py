@@ -75,14 +75,15 @@ class Home:
             return None
 
     @contextmanager
-    def owned_by(self, url: str) -> Iterator[None]:
-        """Own this home as the server at `url`; the kernel frees the lock if the process dies."""
+    def owned_by(self, url: str, grpc: str = "") -> Iterator[None]:
+        """Own this home as the server at `url`, and at HOST:PORT for gRPC; the kernel frees the
+        lock if the process dies."""
         self.create()
         with self.lock.open("a+") as file:
             if not _becomes_ours(file):
                 raise ConflictError(f"A server already owns {self.root}: {self.server_url()}.")
             file.truncate(0)
-            file.write(json.dumps({"url": url, "pid": os.getpid()}))
+            file.write(json.dumps({"url": url, "grpc": grpc, "pid": os.getpid()}))
             file.flush()
             yield
 

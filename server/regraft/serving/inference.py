@@ -18,7 +18,7 @@ from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "classification"]
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -72,13 +72,23 @@ class Inference:
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
         body = await self._body(request)
         asked = protocol.parse_infer(body, length, self.caps.json)
-        if any(output.classification for output in asked.outputs or ()):
-            raise UnsupportedError("The classification extension is not supported.")
-        check_tensors(predictor.task.request_alternatives(), asked.tensors)
-        rows = await _read(predictor.task, predictor.task.rows, asked.tensors)
-        tensors = await self._predict(request, predictor, rows)
-        answer = protocol.build_infer(predictor.name, predictor.version, asked, tensors)
+        rows = await self.rows(predictor, asked)
+        request.state.rows = len(rows)
+        outputs = await self.outputs(predictor, asked, rows)
+        answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
         return Response(answer.body, 200, answer.headers)
+
+    async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
+        """The task's rows that a request holds."""
+        check_tensors(predictor.task.request_alternatives(), asked.tensors)
+        return await _read(predictor.task, predictor.task.rows, asked.tensors)
+
+    async def outputs(
+        self, predictor: Predictor, asked: protocol.InferRequest, rows: Sequence[Any]
+    ) -> Sequence[protocol.Output]:
+        """What the request wants to know of its rows."""
+        tensors = await self.batcher.predict(predictor, rows)
+        return protocol.choose_outputs(asked, tensors, predictor.task.labels)
 
     async def predict(self, request: Request) -> Response:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeVar
 
+import numpy as np
+
 from regraft.contract import Array, Arrays, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError, UnsupportedError
 from regraft.serving import strict_json
@@ -101,15 +103,13 @@ def parse_infer(body: bytes, header_length: int | None, max_json: int) -> InferR
     )
 
 
-def build_infer(model: str, version: int, request: InferRequest, tensors: Arrays) -> InferResponse:
-    """The response that carries the outputs which `request` names, in its order, or all.
-
-    Floats that are not finite are null in JSON and themselves in binary. Raises BadRequestError
-    for an output that is not among `tensors`.
-    """
+def build_infer(
+    model: str, version: int, request: InferRequest, chosen: "Sequence[Output]"
+) -> InferResponse:
+    """The response that carries these outputs. Floats that are not finite are null in JSON and
+    themselves in binary."""
     outputs, chunks = [], []
-    for wanted in _wanted(request, tensors):
-        array = tensors[wanted.name]
+    for wanted, array in chosen:
         entry = _metadata(wanted.name, datatype_of(array), array.shape)
         if request.binary_output if wanted.binary is None else wanted.binary:
             chunks.append(to_binary(array))
@@ -120,6 +120,40 @@ def build_infer(model: str, version: int, request: InferRequest, tensors: Arrays
     identity = {"id": request.id} if request.id else {}
     head = {"model_name": model, "model_version": str(version), **identity, "outputs": outputs}
     return _respond(_dump(head), chunks)
+
+
+Output = tuple[RequestedOutput, Array]
+
+
+def choose_outputs(
+    request: InferRequest, tensors: Arrays, labels: Sequence[str]
+) -> Sequence[Output]:
+    """The outputs that the request names, in its order, or all; as classes where it asks for them.
+
+    Raises BadRequestError for an output that is not among `tensors`, and for classes of one that
+    has not a number for each label.
+    """
+    return [
+        (wanted, _classes(wanted, tensors[wanted.name], labels))
+        for wanted in _wanted(request, tensors)
+    ]
+
+
+def _classes(wanted: RequestedOutput, array: Array, labels: Sequence[str]) -> Array:
+    """The best classes of each row as `value:index:label`, the best first."""
+    if not wanted.classification:
+        return array
+    if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != len(labels):
+        raise BadRequestError(
+            f"Output {quoted(wanted.name)} has no number for each class: it cannot be told as "
+            "classes."
+        )
+    best = np.argsort(-array, axis=1, kind="stable")[:, : wanted.classification]
+    found = np.empty(best.shape, object)
+    for row, column in np.ndindex(*best.shape):
+        index = int(best[row, column])
+        found[row, column] = f"{array[row, index]:f}:{index}:{labels[index]}".encode()
+    return found
 
 
 def error_body(message: str) -> bytes:

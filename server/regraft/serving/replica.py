@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import new_pool
@@ -32,9 +34,18 @@ class ReplicaOptions:
     max_json: int
     poll_interval: float
     gpu: bool = False
+    local: bool = True
 
 
-def serving_app(options: ReplicaOptions, telemetry: Telemetry) -> Starlette:
+@dataclass(frozen=True)
+class Serving:
+    """The protocol in its two forms."""
+
+    http: Starlette
+    grpc: GRPCService
+
+
+def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
     home = Home(options.root)
     pool = new_pool(home, Runtime(options.threads, options.gpu, home.optimised))
@@ -52,17 +63,30 @@ def serving_app(options: ReplicaOptions, telemetry: Telemetry) -> Starlette:
         following.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
 
-    return build_app(inference, lifespan)
+    return Serving(build_app(inference, lifespan), GRPCService(inference, options.local))
 
 
 class Replica:
-    """Made by Ray Serve, which asks it for its application once it is constructed."""
+    """Made by Ray Serve, which asks it for its application once it is constructed, and calls the
+    method that a gRPC request names."""
 
     def __init__(self, options: ReplicaOptions) -> None:
-        logging.getLogger("regraft").setLevel(logging.INFO)
-        self.options = options
-
-    def __serve_build_asgi_app__(self) -> Any:
         from regraft.serving.ray_metrics import RayMetrics
 
-        return serving_app(self.options, Afterwards(RayMetrics()))
+        logging.getLogger("regraft").setLevel(logging.INFO)
+        self.serving = serving(options, Afterwards(RayMetrics()))
+
+    def __serve_build_asgi_app__(self) -> Any:
+        return self.serving.http
+
+
+def _method(name: str) -> Any:
+    async def call(self: Replica, message: Any, grpc_context: Any) -> Any:
+        return await self.serving.grpc.call(name, message, grpc_context)
+
+    call.__name__ = name
+    return call
+
+
+for _name in chain.from_iterable(SERVICES.values()):
+    setattr(Replica, _name, _method(_name))

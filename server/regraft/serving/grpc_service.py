@@ -1,0 +1,164 @@
+"""The Open Inference Protocol over gRPC, with the answers that HTTP gives, and gRPC's health check.
+
+Ray Serve runs a gRPC server in each replica, which calls the replica's method of the same name.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLargeError
+from regraft.serving import grpc_protocol
+from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
+from regraft.serving.inference import EXTENSIONS, Inference
+from regraft.serving.telemetry import RequestRecord
+
+SERVICES = {
+    f"{INFERENCE}.GRPCInferenceService": (
+        "ServerLive",
+        "ServerReady",
+        "ModelReady",
+        "ServerMetadata",
+        "ModelMetadata",
+        "ModelInfer",
+    ),
+    f"{HEALTH}.Health": ("Check",),
+}
+CODES = {
+    404: grpc.StatusCode.NOT_FOUND,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+CANCELLED = 499
+LOOPBACK = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
+
+
+def add_services(servicer: Any, server: Any) -> None:
+    """Tell a gRPC server of the methods; Ray Serve routes them to its replicas."""
+    for service, methods in SERVICES.items():
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(
+                getattr(servicer, name),
+                request_deserializer=_request(name).FromString,
+                response_serializer=_response(name).SerializeToString,
+            )
+            for name in methods
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+
+
+def _request(method: str) -> Any:
+    return MESSAGES["HealthCheckRequest" if method == "Check" else f"{method}Request"]
+
+
+def _response(method: str) -> Any:
+    return MESSAGES["HealthCheckResponse" if method == "Check" else f"{method}Response"]
+
+
+class GRPCService:
+    """The methods of one replica. With `local` none but this machine is answered: Ray binds the
+    port of each replica to every interface."""
+
+    def __init__(self, inference: Inference, local: bool) -> None:
+        self.inference = inference
+        self.local = local
+
+    async def call(self, method: str, message: Any, context: Any) -> Any:
+        """The answer to a call, or an empty one with the status that says what went wrong."""
+        if self.local and not context.peer().startswith(LOOPBACK):
+            return _refuse(
+                method, context, grpc.StatusCode.PERMISSION_DENIED, "This server is local."
+            )
+        answer: Callable[[Any], Awaitable[Any]] = getattr(self, f"_{method}")
+        try:
+            return await answer(message)
+        except RegraftError as error:
+            return _refuse(method, context, code_of(error), str(error))
+
+    async def _ServerLive(self, message: Any) -> Any:
+        return MESSAGES["ServerLiveResponse"](live=True)
+
+    async def _ServerReady(self, message: Any) -> Any:
+        return MESSAGES["ServerReadyResponse"](ready=self.inference.pool.ready)
+
+    async def _Check(self, message: Any) -> Any:
+        """The server's health, or that of a service: of one of ours, or of an endpoint."""
+        ready = self.inference.pool.ready
+        if message.service and message.service not in SERVICES:
+            ready = await self._is_ready(message.service, None)
+        return MESSAGES["HealthCheckResponse"](status=SERVING if ready else NOT_SERVING)
+
+    async def _ModelReady(self, message: Any) -> Any:
+        ready = await self._is_ready(message.name, message.version or None)
+        return MESSAGES["ModelReadyResponse"](ready=ready)
+
+    async def _is_ready(self, name: str, version: str | None) -> bool:
+        try:
+            await self.inference.pool.waited_for(name, version)
+        except NotReadyError:
+            return False
+        return True
+
+    async def _ServerMetadata(self, message: Any) -> Any:
+        return MESSAGES["ServerMetadataResponse"](
+            name="regraft", version=self.inference.version, extensions=EXTENSIONS
+        )
+
+    async def _ModelMetadata(self, message: Any) -> Any:
+        found = await self.inference.pool.waited_for(message.name, message.version or None)
+        return MESSAGES["ModelMetadataResponse"](
+            name=found.name,
+            versions=[str(found.version)],
+            platform="onnx_onnxv1",
+            inputs=grpc_protocol.metadata(found.task.request_tensors()),
+            outputs=grpc_protocol.metadata(found.task.response_tensors()),
+        )
+
+    async def _ModelInfer(self, message: Any) -> Any:
+        """Counted and timed like a request over HTTP, with the status that it would have there."""
+        begin, status, rows, version = time.perf_counter(), 500, [], ""
+        try:
+            limit = self.inference.caps.body
+            if message.ByteSize() > limit:
+                raise TooLargeError(f"The message is larger than {limit:,} bytes.")
+            predictor = await self.inference.pool.waited_for(
+                message.model_name, message.model_version or None
+            )
+            version = str(predictor.version)
+            asked = grpc_protocol.parse_infer(message)
+            rows = await self.inference.rows(predictor, asked)
+            outputs = await self.inference.outputs(predictor, asked, rows)
+            answer = grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)
+            status = 200
+        except RegraftError as error:
+            status = error.status
+            raise
+        except asyncio.CancelledError:
+            status = CANCELLED
+            raise
+        finally:
+            name = message.model_name
+            known = name if name in self.inference.pool.routes else "unknown"
+            seconds = time.perf_counter() - begin
+            self.inference.telemetry.request(
+                RequestRecord(known, version, len(rows), status, seconds)
+            )
+        return answer
+
+
+def code_of(error: RegraftError) -> grpc.StatusCode:
+    """What an error of ours is called in gRPC."""
+    if isinstance(error, OverloadedError) and not isinstance(error, NotReadyError):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+    if 400 <= error.status < 500 and error.status not in CODES:
+        return grpc.StatusCode.INVALID_ARGUMENT
+    return CODES.get(error.status, grpc.StatusCode.INTERNAL)
+
+
+def _refuse(method: str, context: Any, code: grpc.StatusCode, details: str) -> Any:
+    context.set_code(code)
+    context.set_details(details)
+    return _response(method)()

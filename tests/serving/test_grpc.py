@@ -1,0 +1,202 @@
+"""The protocol over gRPC: messages of a client's own generated code mean the same here."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from regraft.errors import (
+    InvalidInputError,
+    NotReadyError,
+    OverloadedError,
+    RegraftError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from regraft.serving.grpc_messages import MESSAGES
+from regraft.serving.grpc_protocol import build_infer, parse_infer
+from regraft.serving.grpc_service import SERVICES, GRPCService, add_services, code_of
+from regraft.serving.protocol import InferRequest, RequestedOutput
+from regraft.serving.tensors import BadRequestError
+
+
+def request(**changes: Any) -> Any:
+    """Two texts and a row of numbers, as contents."""
+    message = MESSAGES["ModelInferRequest"](model_name="reviews", id="seven")
+    message.inputs.add(name="text", datatype="BYTES", shape=[2])
+    message.inputs[0].contents.bytes_contents.extend([b"good", b""])
+    message.inputs.add(name="numbers", datatype="FP32", shape=[1, 2])
+    message.inputs[1].contents.fp32_contents.extend([0.5, 1.5])
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def raw(message: Any, *contents: bytes) -> Any:
+    for entry in message.inputs:
+        entry.ClearField("contents")
+    message.raw_input_contents.extend(contents)
+    return message
+
+
+def test_contents_and_raw_bytes_are_the_same_tensors() -> None:
+    numbers = np.array([[0.5, 1.5]], "<f4").tobytes()
+    as_raw = raw(request(), b"\4\0\0\0good\0\0\0\0", numbers)
+    for message in (request(), as_raw):
+        found = parse_infer(type(message).FromString(message.SerializeToString()))
+        assert found.id == "seven"
+        assert found.tensors["text"].tolist() == [b"good", b""]
+        assert found.tensors["numbers"].tolist() == [[0.5, 1.5]]
+        assert found.outputs is None
+
+
+def test_outputs_and_their_classes_are_asked_for() -> None:
+    message = request()
+    message.outputs.add(name="label")
+    entry = message.outputs.add(name="scores").parameters.add(key="classification")
+    entry.value.int64_param = 3
+    assert parse_infer(message).outputs == (
+        RequestedOutput("label", True),
+        RequestedOutput("scores", True, 3),
+    )
+
+
+def with_parameter(name: str, text: str | None = None) -> Any:
+    message = request()
+    entry = message.inputs[0].parameters.add(key=name)
+    if text is not None:
+        entry.value.string_param = text
+    return message
+
+
+def twice() -> Any:
+    message = request()
+    message.inputs[1].name = "text"
+    return message
+
+
+def of_type(datatype: str) -> Any:
+    message = request()
+    message.inputs[1].datatype = datatype
+    return message
+
+
+def of_shape(*shape: int) -> Any:
+    message = request()
+    message.inputs[1].shape[:] = shape
+    return message
+
+
+def half_raw() -> Any:
+    message = request()
+    message.raw_input_contents.extend([b"", b""])
+    return message
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (MESSAGES["ModelInferRequest"](), "at least one tensor"),
+        (raw(request(), b""), "an entry for each of the 2 inputs, not 1"),
+        (raw(request(), b"\4\0\0\0go", bytes(8)), "'text'"),
+        (half_raw(), "has 'contents' beside 'raw_input_contents'"),
+        (twice(), "twice among 'inputs'"),
+        (of_type("INT64"), "'INT64' is not given in fp32_contents, but in int64_contents"),
+        (of_type("FP16"), "but in raw_input_contents"),
+        (of_shape(1, 3), "needs 3 elements, not 2"),
+        (of_shape(-1, -2), "no axis of 'shape' may be negative"),
+        (of_shape(2**62, 2**62), "more than"),
+        (with_parameter("any"), "has no value"),
+    ],
+)
+def test_a_wrong_message_is_refused_with_its_reason(message: Any, text: str) -> None:
+    with pytest.raises(BadRequestError, match=text):
+        parse_infer(message)
+
+
+def test_shared_memory_is_not_supported() -> None:
+    with pytest.raises(UnsupportedError, match="Shared memory"):
+        parse_infer(with_parameter("shared_memory_region", "a"))
+
+
+def test_an_answer_carries_its_outputs_as_raw_bytes() -> None:
+    label = np.array([b"good"], object)
+    scores = np.array([[0.5, 0.25]], np.float32)
+    asked = InferRequest("seven", {}, {}, None, True)
+    chosen = [(RequestedOutput("label"), label), (RequestedOutput("scores"), scores)]
+    answer = build_infer("reviews", 3, asked, chosen)
+    assert (answer.model_name, answer.model_version, answer.id) == ("reviews", "3", "seven")
+    assert [(o.name, o.datatype, list(o.shape)) for o in answer.outputs] == [
+        ("label", "BYTES", [1]),
+        ("scores", "FP32", [1, 2]),
+    ]
+    assert list(answer.raw_output_contents) == [b"\4\0\0\0good", scores.tobytes()]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BadRequestError("x"), "INVALID_ARGUMENT"),
+        (InvalidInputError("x"), "INVALID_ARGUMENT"),
+        (UnknownNameError("endpoint", "x", []), "NOT_FOUND"),
+        (UnsupportedError("x"), "UNIMPLEMENTED"),
+        (NotReadyError("x"), "UNAVAILABLE"),
+        (OverloadedError("x"), "RESOURCE_EXHAUSTED"),
+        (RegraftError("x"), "INTERNAL"),
+    ],
+)
+def test_errors_have_codes(error: RegraftError, code: str) -> None:
+    assert code_of(error).name == code
+
+
+class Context:
+    """What Ray hands a method."""
+
+    def __init__(self, peer: str) -> None:
+        self._peer, self.code, self.details = peer, None, ""
+
+    def peer(self) -> str:
+        return self._peer
+
+    def set_code(self, code: Any) -> None:
+        self.code = code
+
+    def set_details(self, details: str) -> None:
+        self.details = details
+
+
+@pytest.mark.parametrize(
+    ("peer", "local", "answered"),
+    [
+        ("ipv4:127.0.0.1:5", True, True),
+        ("ipv6:%5B::1%5D:5", True, True),
+        ("ipv4:10.0.0.7:5", True, False),
+        ("ipv6:%5B::ffff:10.0.0.7%5D:5", True, False),
+        ("ipv4:10.0.0.7:5", False, True),
+    ],
+)
+def test_a_local_server_answers_none_but_this_machine(
+    peer: str, local: bool, answered: bool
+) -> None:
+    context, nothing = Context(peer), Any
+    service = GRPCService(nothing, local)  # type: ignore[arg-type]
+    answer = asyncio.run(service.call("ServerLive", None, context))
+    assert answer.live is answered
+    assert context.code == (None if answered else grpc.StatusCode.PERMISSION_DENIED)
+
+
+def test_every_method_is_told_to_the_server() -> None:
+    told: dict[str, Any] = {}
+
+    class Server:
+        def add_generic_rpc_handlers(self, handlers: Any) -> None:
+            told.update(handlers[0]._method_handlers)
+
+    class Servicer:
+        def __getattr__(self, name: str) -> Any:
+            return name
+
+    add_services(Servicer(), Server())
+    assert set(told) == {f"/{s}/{m}" for s, methods in SERVICES.items() for m in methods}
