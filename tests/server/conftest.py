@@ -90,3 +90,9 @@ def triton() -> Path:
 def kserve() -> Path:
     """The Python of an environment with kserve's client."""
     return client_python("kserve", "kserve==0.21.0")
+
+
+@pytest.fixture(scope="session")
+def mlserver() -> Path:
+    """The Python of an environment with mlserver."""
+    return client_python("mlserver", "mlserver==1.7.1")

@@ -2,12 +2,15 @@
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.server.conftest import Server
+from tests.server.processes import wait_until
 
 TEXTS = ["I love this", "an awful day", "日本語 ü"]
 SCRIPTS = Path(__file__).parent
@@ -51,6 +54,31 @@ def test_tritonclient_over_http(
         assert found[kind]["id"] == "seven"
         check(found[kind]["outputs"], expected)
     assert list(found["some"]["outputs"]) == ["label"]
+    best = [text.split(":") for text in found["classes"]]
+    assert [name for _, _, name in best] == [row["label"] for row in expected]
+    states = {row["name"]: row["state"] for row in found["index"]}
+    assert states == {"tiny": "READY", "tweets": "READY"}
+    assert found["config"]["input"][0]["data_type"] == "TYPE_STRING"
+    (statistics,) = found["statistics"]["model_stats"]
+    assert (statistics["name"], statistics["version"]) == ("tweets", "1")
+    assert statistics["inference_count"] >= len(TEXTS)
+
+
+def test_statistics_are_the_sum_over_the_replicas(server: Server) -> None:
+    def counted() -> tuple[int, int]:
+        found = httpx.get(f"{server.url}/v2/models/tiny/stats", timeout=30).json()["model_stats"]
+        stats = found[0]["inference_stats"] if found else {"success": {"count": 0}}
+        return (found[0]["inference_count"] if found else 0), stats["success"]["count"]
+
+    def ask(number: int) -> None:
+        body = {"inputs": [f"fine {number}", "good"]}
+        answer = httpx.post(f"{server.url}/v2/models/tiny/predict", json=body, timeout=30)
+        assert answer.status_code == 200
+
+    rows, requests = counted()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(40)))
+    wait_until(lambda: counted() == (rows + 80, requests + 40), 20, "every row to be counted")
 
 
 def test_tritonclient_over_grpc(
@@ -67,6 +95,36 @@ def test_tritonclient_over_grpc(
     assert [name for _, _, name in best] == [row["label"] for row in expected]
     assert found["unknown"].startswith("StatusCode.NOT_FOUND: Unknown endpoint 'nope'")
     assert found["wrong"].startswith("StatusCode.INVALID_ARGUMENT: Expected input tensors: 'text'")
+
+
+def test_mlserver_infers_a_file(
+    server: Server, mlserver: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Its command takes a request a line, and writes the answers likewise."""
+    asked, answered = tmp_path / "asked.jsonl", tmp_path / "answered.jsonl"
+    tensors = [{"name": "text", "datatype": "BYTES", "shape": [1], "data": [t]} for t in TEXTS]
+    asked.write_text("".join(json.dumps({"inputs": [tensor]}) + "\n" for tensor in tensors))
+    host = server.url.removeprefix("http://")
+    command = [str(mlserver.with_name("mlserver")), "infer", "-u", host, "-m", "tweets"]
+    command += ["-i", str(asked), "-o", str(answered), "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = sorted(map(json.loads, answered.read_text().splitlines()), key=_number)
+    labels = [{o["name"]: o["data"] for o in row["outputs"]}["label"] for row in rows]
+    assert labels == [[row["label"]] for row in expected]
+
+
+def _number(row: dict[str, Any]) -> int:
+    return int(row["parameters"]["inference_id"]) if "inference_id" in row["parameters"] else 0
+
+
+def test_kserve_client_over_grpc(
+    server: Server, kserve: Path, expected: list[dict[str, Any]]
+) -> None:
+    found = run(kserve, "kserve_grpc_check.py", server.grpc, "tweets")
+    assert (found["live"], found["ready"], found["model_ready"]) == (True, True, True)
+    check(found["raw"], expected)
+    check(found["contents"], expected)
 
 
 def test_kserve_client_over_http(

@@ -60,7 +60,7 @@ def test_metrics_count_requests_queue_and_batches(server: Server) -> None:
     text = httpx.get(f"{server.url}/metrics", timeout=30).text
     for family in ("regraft_queue_seconds", "regraft_batch_rows", "regraft_batch_seconds"):
         assert f"# TYPE {family} histogram" in text
-        assert f'{family}_sum{{endpoint="tiny"}}' in text
+        assert f'{family}_sum{{endpoint="tiny",version="1"}}' in text
 
 
 def test_docs_are_a_page_that_needs_no_network(server: Server) -> None:

@@ -27,9 +27,25 @@ def infer(binary: bool, outputs: "list[str] | None" = None) -> dict:
     return {"id": answer.get_response().get("id"), "outputs": found}
 
 
+classes = triton.InferRequestedOutput("probabilities", class_count=1)
+tensor = triton.InferInput("text", [len(texts)], "BYTES")
+tensor.set_data_from_numpy(np.array([text.encode() for text in texts], dtype=object))
+compressed = client.infer(
+    model,
+    [tensor],
+    outputs=[classes],
+    request_compression_algorithm="gzip",
+    response_compression_algorithm="deflate",
+)
+client.load_model(model)
+
 print(
     json.dumps(
         {
+            "classes": [v.decode() for v in compressed.as_numpy("probabilities").ravel().tolist()],
+            "statistics": client.get_inference_statistics(model),
+            "index": client.get_model_repository_index(),
+            "config": client.get_model_config(model),
             "live": client.is_server_live(),
             "ready": client.is_server_ready(),
             "model_ready": client.is_model_ready(model),

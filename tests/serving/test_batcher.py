@@ -40,7 +40,8 @@ def predictor(gate: Gate, name: str = "one", group: str = "g", largest: int = 10
         encode=lambda rows: {"rows": rows},
         decode=lambda outputs: {"length": outputs[:, 0]},
     )
-    return SimpleNamespace(name=name, group=group, task=task, backbone=gate, head=lambda f: f)
+    shared = {"group": group, "task": task, "backbone": gate, "head": lambda features: features}
+    return SimpleNamespace(name=name, version=1, **shared)
 
 
 class Recorder(Silent):
@@ -303,5 +304,8 @@ def test_every_batch_is_recorded_with_its_rows_and_waits() -> None:
         return batcher.telemetry.records  # type: ignore[attr-defined]
 
     (record,) = run(scenario)
-    assert (record.names, record.rows, len(record.queued)) == (("tweets",), 2, 1)
-    assert record.seconds > 0
+    (part,) = record.parts
+    assert (part.name, part.version, part.rows, record.rows) == ("tweets", "1", 2, 2)
+    assert part.queued >= 0
+    assert min(record.encoding, record.computing, record.answering) > 0
+    assert record.endpoints == {("tweets", "1")}

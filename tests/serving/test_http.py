@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -12,8 +13,11 @@ from starlette.testclient import TestClient
 
 from regraft.contract import TensorSpec
 from regraft.errors import OverloadedError, UnknownNameError
+from regraft.registry.endpoint_table import Route
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
+from regraft.serving.pool import Failure
+from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import RequestRecord, Silent
 
 
@@ -21,6 +25,7 @@ class Task:
     """Answers the length of each text."""
 
     suffixes = (".txt",)
+    labels = ("short", "long")
 
     def request_tensors(self) -> tuple[TensorSpec, ...]:
         return (TensorSpec("text", "BYTES", ("batch",)),)
@@ -55,9 +60,13 @@ class FakeBatcher:
 
 class FakePool:
     ready = True
-    routes: ClassVar[dict[str, Any]] = {"m": None}
-    predictors: ClassVar[dict[str, Any]] = {"m": None}
-    failures: ClassVar[dict[str, Any]] = {}
+    routes: ClassVar[dict[str, Any]] = {
+        name: Route(name, 4, "sha") for name in ("m", "broken", "coming")
+    }
+    predictors: ClassVar[dict[str, Any]] = {"m": SimpleNamespace(version=4)}
+    failures: ClassVar[dict[str, Any]] = {
+        "broken": Failure(routes["broken"], "version 4 could not be loaded.", 0)
+    }
 
     async def waited_for(self, name: str, version: str | None = None) -> Any:
         if name != "m" or version not in (None, "4"):
@@ -79,9 +88,9 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def http(recorder: Recorder) -> Iterator[TestClient]:
+def http(recorder: Recorder, tmp_path: Path) -> Iterator[TestClient]:
     caps = Caps(body=10_000, json=5_000)
-    parts: Any = (FakePool(), FakeBatcher(), recorder, caps, "9")
+    parts: Any = (FakePool(), FakeBatcher(), recorder, caps, "9", Statistics(tmp_path))
     with TestClient(build_app(Inference(*parts)), raise_server_exceptions=False) as client:
         yield client
 
@@ -139,8 +148,9 @@ def test_bodies_are_capped(http: TestClient) -> None:
     assert http.post("/models/m/predict", content=long).status_code == 413
 
 
-def test_the_bare_mount_answers_without_a_redirect(recorder: Recorder) -> None:
-    parts: Any = (FakePool(), FakeBatcher(), recorder, Caps(1, 1), "9")
+def test_the_bare_mount_answers_without_a_redirect(recorder: Recorder, tmp_path: Path) -> None:
+    statistics = Statistics(tmp_path)
+    parts: Any = (FakePool(), FakeBatcher(), recorder, Caps(1, 1), "9", statistics)
     with TestClient(build_app(Inference(*parts)), root_path="/v2") as client:
         for path in ("/v2", "/v2/"):
             answer = client.get(path, follow_redirects=False)
@@ -187,3 +197,52 @@ def test_a_file_that_is_sent_bare_is_told_how_files_go(http: TestClient) -> None
     answer = http.post("/models/m/predict", content=b"\x89PNG")
     assert answer.status_code == 400
     assert "curl -F file=@FILE" in answer.json()["error"]
+
+
+def test_index_tells_every_endpoint_and_its_state(http: TestClient) -> None:
+    rows = http.post("/repository/index").json()
+    assert [(row["name"], row["version"], row["state"]) for row in rows] == [
+        ("broken", "4", "UNAVAILABLE"),
+        ("coming", "4", "LOADING"),
+        ("m", "4", "READY"),
+    ]
+    assert rows[0]["reason"] == "version 4 could not be loaded."
+    ready = http.post("/repository/index", json={"ready": True}).json()
+    assert [row["name"] for row in ready] == ["m"]
+    assert http.post("/repository/index", json=[]).status_code == 400
+
+
+def test_load_waits_for_an_endpoint_and_unload_is_refused(http: TestClient) -> None:
+    assert http.post("/repository/models/m/load").status_code == 200
+    assert http.post("/repository/models/m/load", json={"parameters": {}}).status_code == 200
+    assert http.post("/repository/models/nope/load").status_code == 404
+    refused = http.post("/repository/models/m/unload")
+    assert (refused.status_code, "deleted" in refused.json()["error"]) == (501, True)
+
+
+def test_configuration_has_every_axis(http: TestClient) -> None:
+    found = http.get("/models/m/config").json()
+    assert (found["max_batch_size"], found["platform"]) == (0, "onnx_onnxv1")
+    assert found["input"] == [{"name": "text", "data_type": "TYPE_STRING", "dims": [-1]}]
+    assert found["output"] == [{"name": "length", "data_type": "TYPE_INT64", "dims": [-1]}]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br, deflate", "deflate"),
+        ("gzip;q=0, deflate;q=0.5", "deflate"),
+        ("identity", None),
+    ],
+)
+def test_a_long_answer_is_compressed_as_the_client_accepts(
+    http: TestClient, accepted: str, encoding: str | None
+) -> None:
+    texts = [str(number) for number in range(400)]
+    asked = {"inputs": texts}
+    answer = http.post("/models/m/predict", json=asked, headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert [row["length"] for row in answer.json()["predictions"]] == [len(t) for t in texts]
+    short = http.post("/models/m/predict", json={"inputs": ["a"]})
+    assert "content-encoding" not in short.headers

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from regraft.serving.telemetry import Afterwards, BatchRecord, RequestRecord, Silent
+from regraft.serving.telemetry import Afterwards, BatchPart, BatchRecord, RequestRecord, Silent
 
 
 class Listing(Silent):
@@ -20,7 +20,7 @@ def test_records_are_passed_on_afterwards_and_once() -> None:
     async def scenario() -> None:
         listing = Listing()
         afterwards = Afterwards(listing, seconds=0.01)
-        batch = BatchRecord(("a",), 1, (0.0,), 0.1)
+        batch = BatchRecord((BatchPart("a", "1", 1, 0.0),), 0.1, 0.2, 0.3)
         for number in range(3):
             request = RequestRecord("a", "1", 1, 200, 0.2 + number)
             afterwards.batch(batch)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         if note:
             say(note)
         registry.runs.abandon()
+        shutil.rmtree(registry.home.statistics, ignore_errors=True)
         registry.models.synchronise()
         stop_on_signals()
         try:

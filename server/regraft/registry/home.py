@@ -45,6 +45,11 @@ class Home:
         return self.cache / "optimised"
 
     @property
+    def statistics(self) -> Path:
+        """What replicas counted since the server started, a file each."""
+        return self.cache / "statistics"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

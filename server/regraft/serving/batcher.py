@@ -12,7 +12,7 @@ import numpy as np
 from regraft.contract import Array
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.predictor import Predictor
-from regraft.serving.telemetry import BatchRecord, Telemetry
+from regraft.serving.telemetry import BatchPart, BatchRecord, Telemetry
 
 Tensors = dict[str, Array]
 
@@ -190,41 +190,52 @@ class Done:
     record: BatchRecord
 
 
+@dataclass
+class Spans:
+    """How long each step of a batch took (s)."""
+
+    encoding: float = 0.0
+    computing: float = 0.0
+    answering: float = 0.0
+
+
 def run_batch(batch: list[Item]) -> Done:
     """Compute a batch. If it fails its items are tried one by one, so that a request that breaks
     the model breaks no other."""
-    begin = time.perf_counter()
-    answers = _attempt(batch)
+    begin, spans = time.perf_counter(), Spans()
+    answers = _attempt(batch, spans)
     if len(batch) > 1 and isinstance(answers[0], Exception):
-        answers = [_attempt([item])[0] for item in batch]
-    end = time.perf_counter()
-    record = BatchRecord(
-        names=tuple({item.predictor.name for item in batch}),
-        rows=sum(len(item.rows) for item in batch),
-        queued=tuple(begin - item.since for item in batch),
-        seconds=end - begin,
+        answers = [_attempt([item], spans)[0] for item in batch]
+    parts = tuple(
+        BatchPart(
+            item.predictor.name, str(item.predictor.version), len(item.rows), begin - item.since
+        )
+        for item in batch
     )
-    return Done(answers, record)
+    return Done(answers, BatchRecord(parts, **vars(spans)))
 
 
-def _attempt(batch: list[Item]) -> list[Tensors | Exception]:
+def _attempt(batch: list[Item], spans: Spans) -> list[Tensors | Exception]:
     """An answer for each item, or one and the same error for each."""
     try:
-        return list(_compute(batch))
+        return list(_compute(batch, spans))
     except Exception as error:  # noqa: BLE001 - a plugin's code or the runtime may raise anything
         return [error] * len(batch)
     except BaseException as error:  # noqa: BLE001 - such as a panic in a tokenizer
         return [RuntimeError(f"{type(error).__name__}: {error}")] * len(batch)
 
 
-def _compute(batch: list[Item]) -> list[Tensors]:
+def _compute(batch: list[Item], spans: Spans) -> list[Tensors]:
     """One forward of the shared backbone, then the head of each request."""
-    first = batch[0].predictor
-    rows = [row for item in batch for row in item.rows]
-    features = first.backbone.features(first.task.encode(rows))
+    first, begin = batch[0].predictor, time.perf_counter()
+    encoded = first.task.encode([row for item in batch for row in item.rows])
+    spans.encoding += (encoding := time.perf_counter()) - begin
+    features = first.backbone.features(encoded)
+    spans.computing += (computing := time.perf_counter()) - encoding
     answers, start = [], 0
     for item in batch:
         end = start + len(item.rows)
         answers.append(item.predictor.task.decode(item.predictor.head(features[start:end])))
         start = end
+    spans.answering += time.perf_counter() - computing
     return answers

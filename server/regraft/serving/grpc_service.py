@@ -14,6 +14,7 @@ from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLarg
 from regraft.serving import grpc_protocol
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
 from regraft.serving.inference import EXTENSIONS, Inference
+from regraft.serving.protocol import PLATFORM
 from regraft.serving.telemetry import RequestRecord
 
 SERVICES = {
@@ -112,7 +113,7 @@ class GRPCService:
         return MESSAGES["ModelMetadataResponse"](
             name=found.name,
             versions=[str(found.version)],
-            platform="onnx_onnxv1",
+            platform=PLATFORM,
             inputs=grpc_protocol.metadata(found.task.request_tensors()),
             outputs=grpc_protocol.metadata(found.task.response_tensors()),
         )

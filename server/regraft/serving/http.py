@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.errors import InvalidInputError, OverloadedError, RegraftError
 from regraft.serving.inference import Inference
-from regraft.serving.protocol import error_body
+from regraft.serving.protocol import compressed, error_body
 from regraft.serving.telemetry import RequestRecord
 
 log = logging.getLogger("regraft.serving")
@@ -29,18 +29,23 @@ CLIENT_CLOSED = 499
 
 def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
     """The protocol's application; paths are those after `/v2`."""
-    routes = []
+    routes = [Route("/models/stats", _answer(inference.all_statistics))]
     for prefix in (MODEL, VERSIONED):
         routes += [
             Route(f"{prefix}/infer", _timed(inference, inference.infer), methods=["POST"]),
             Route(f"{prefix}/predict", _timed(inference, inference.predict), methods=["POST"]),
             Route(f"{prefix}/ready", _answer(inference.model_ready)),
+            Route(f"{prefix}/config", _answer(inference.config)),
+            Route(f"{prefix}/stats", _answer(inference.model_statistics)),
             Route(prefix, _answer(inference.model)),
         ]
     routes += [
         Route("/", _answer(inference.server)),
         Route("/health/live", _answer(inference.live)),
         Route("/health/ready", _answer(inference.ready)),
+        Route("/repository/index", _answer(inference.index), methods=["POST"]),
+        Route(f"/repository{MODEL}/load", _answer(inference.load), methods=["POST"]),
+        Route(f"/repository{MODEL}/unload", _answer(inference.unload), methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
@@ -90,9 +95,21 @@ def _timed(inference: Inference, handler: Handler) -> Handler:
             raise
         finally:
             _record(inference, request, status, time.perf_counter() - begin)
-        return response
+        return _compressed(request, response)
 
     return answer
+
+
+def _compressed(request: Request, response: Response) -> Response:
+    """As the client accepts it; a compressed body has another length, and another meaning for
+    caches."""
+    body, encoding = compressed(bytes(response.body), request.headers.get("accept-encoding"))
+    if encoding is not None:
+        response.body = body
+        response.headers["Content-Encoding"] = encoding
+        response.headers["Content-Length"] = str(len(body))
+        response.headers["Vary"] = "Accept-Encoding"
+    return response
 
 
 def _record(inference: Inference, request: Request, status: int, seconds: float) -> None:

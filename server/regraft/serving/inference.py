@@ -15,10 +15,17 @@ from regraft.serving.batcher import Batcher
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
+from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 
-EXTENSIONS = ["binary_tensor_data", "classification"]
+EXTENSIONS = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "statistics",
+]
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -26,8 +33,15 @@ class Inference:
     """The handlers of one replica."""
 
     def __init__(
-        self, pool: Pool, batcher: Batcher, telemetry: Telemetry, caps: "Caps", version: str
+        self,
+        pool: Pool,
+        batcher: Batcher,
+        telemetry: Telemetry,
+        caps: "Caps",
+        version: str,
+        statistics: Statistics,
     ) -> None:
+        self.statistics = statistics
         self.pool = pool
         self.batcher = batcher
         self.telemetry = telemetry
@@ -53,7 +67,7 @@ class Inference:
             {
                 "name": predictor.name,
                 "versions": [str(predictor.version)],
-                "platform": "onnx_onnxv1",
+                "platform": protocol.PLATFORM,
                 "inputs": protocol.tensor_metadata(predictor.task.request_tensors()),
                 "outputs": protocol.tensor_metadata(predictor.task.response_tensors()),
             }
@@ -66,6 +80,65 @@ class Inference:
         except NotReadyError:
             return JSONResponse({"name": name, "ready": False}, 503)
         return JSONResponse({"name": name, "ready": True})
+
+    async def config(self, request: Request) -> Response:
+        """Triton's extension, as far as it means anything here."""
+        predictor = await self._predictor(request)
+        return JSONResponse(protocol.model_config(predictor.name, predictor.task))
+
+    async def all_statistics(self, request: Request) -> Response:
+        return JSONResponse({"model_stats": await asyncio.to_thread(self.statistics.total)})
+
+    async def model_statistics(self, request: Request) -> Response:
+        """Of one endpoint: of every version that answered, or of the one that is named."""
+        name, version = request.path_params["name"], request.path_params.get("version")
+        await self.pool.waited_for(name)
+        found = [
+            row
+            for row in await asyncio.to_thread(self.statistics.total)
+            if row["name"] == name and version in (None, row["version"])
+        ]
+        return JSONResponse({"model_stats": found})
+
+    async def index(self, request: Request) -> Response:
+        """Every endpoint and how it stands; only those that can answer if so asked."""
+        asked = await self._json(request)
+        rows = [self._state(name) for name in sorted(self.pool.routes)]
+        if asked.get("ready"):
+            rows = [row for row in rows if row["state"] == "READY"]
+        return JSONResponse(rows)
+
+    def _state(self, name: str) -> dict[str, str]:
+        known, failure = self.pool.predictors.get(name), self.pool.failures.get(name)
+        route = self.pool.routes[name]
+        version = str(known.version if known else route.version)
+        if known:
+            state, reason = "READY", ""
+        elif failure:
+            state, reason = "UNAVAILABLE", failure.reason
+        else:
+            state, reason = "LOADING", ""
+        return {"name": name, "version": version, "state": state, "reason": reason}
+
+    async def load(self, request: Request) -> Response:
+        """Endpoints are loaded by themselves: this waits until one is."""
+        await self._json(request)
+        await self._predictor(request)
+        return JSONResponse({})
+
+    async def unload(self, request: Request) -> Response:
+        await self._predictor(request)
+        raise UnsupportedError(
+            "An endpoint is unloaded when it is deleted: this would be for one replica alone."
+        )
+
+    async def _json(self, request: Request) -> dict[str, Any]:
+        """The object that a body may hold."""
+        body = await self._body(request)
+        found = strict_json.loads(body, self.caps.json) if body.strip() else {}
+        if not isinstance(found, dict):
+            raise BadRequestError("The body must be a JSON object, or empty.")
+        return found
 
     async def infer(self, request: Request) -> Response:
         predictor = await self._predictor(request)

@@ -4,6 +4,7 @@ Where the specification is silent this follows Triton, whose clients are what pe
 github.com/triton-inference-server/server/tree/main/docs/protocol.
 """
 
+import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from regraft.contract import Array, Arrays, TensorSpec
+from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError, UnsupportedError
 from regraft.serving import strict_json
 from regraft.serving.tensors import (
@@ -26,8 +27,11 @@ from regraft.serving.tensors import (
     to_json,
 )
 
+PLATFORM = "onnx_onnxv1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 CHUNK = 64 * 1024
+LEAST_COMPRESSED = 1024
+FASTEST = 1
 # Each member costs a decompressor, however short it is; real ones hold about 64 KiB (bgzip).
 MAX_GZIP_MEMBERS = 1024
 
@@ -169,6 +173,42 @@ def tensor_metadata(specs: Sequence[TensorSpec]) -> list[JSON]:
         )
         for spec in specs
     ]
+
+
+def model_config(name: str, task: Task) -> JSON:
+    """Tensors as Triton's configuration tells them, the rows among their axes."""
+
+    def tensors(specs: Sequence[TensorSpec]) -> list[JSON]:
+        return [
+            {"name": spec["name"], "data_type": _config_type(spec), "dims": spec["shape"]}
+            for spec in tensor_metadata(specs)
+        ]
+
+    return {
+        "name": name,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "max_batch_size": 0,
+        "input": tensors(task.request_tensors()),
+        "output": tensors(task.response_tensors()),
+    }
+
+
+def _config_type(spec: JSON) -> str:
+    return "TYPE_STRING" if spec["datatype"] == "BYTES" else f"TYPE_{spec['datatype']}"
+
+
+def compressed(body: bytes, accepted: str | None) -> tuple[bytes, str | None]:
+    """The body in an encoding that the client accepts, and its name; as it is if it is short."""
+    if len(body) < LEAST_COMPRESSED or not accepted:
+        return body, None
+    wanted = [part.replace(" ", "").lower() for part in accepted.split(",")]
+    names = {part.partition(";")[0] for part in wanted if not part.endswith((";q=0", ";q=0.0"))}
+    if "gzip" in names:
+        return gzip.compress(body, FASTEST, mtime=0), "gzip"
+    if "deflate" in names:
+        return zlib.compress(body, FASTEST), "deflate"
+    return body, None
 
 
 def decode_content(body: bytes, encoding: str | None, limit: int) -> bytes:

@@ -6,26 +6,26 @@ from regraft.serving.telemetry import BatchRecord, RequestRecord
 
 SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]
 ROWS = [1, 2, 4, 8, 16, 32, 64]
-ENDPOINT = ("endpoint",)
+ENDPOINT = ("endpoint", "version")
 EXACT = "_exact"
 
 
 class Distribution:
-    """A histogram by endpoint. Ray estimates its sum from the buckets, so a counter keeps it."""
+    """A histogram by endpoint and version. Ray estimates its sum from the buckets, so a counter
+    keeps it."""
 
     def __init__(self, name: str, description: str, boundaries: list[float]) -> None:
         self.histogram = Histogram(name, description, boundaries, ENDPOINT)
         self.sum = Counter(f"{name}{EXACT}", f"Sum of {name}.", ENDPOINT)
 
-    def observe(self, value: float, endpoint: str) -> None:
-        tags = {"endpoint": endpoint}
+    def observe(self, value: float, tags: dict[str, str]) -> None:
         self.histogram.observe(value, tags)
         if value > 0:
             self.sum.inc(value, tags)
 
 
 class RayMetrics:
-    """Counters and distributions by endpoint; no text of a user's is ever a label."""
+    """Counters and distributions by endpoint and version; no text of a user's is ever a label."""
 
     def __init__(self) -> None:
         self.requests = Counter(
@@ -42,15 +42,20 @@ class RayMetrics:
         self.compute = Distribution("regraft_batch_seconds", "Computing a batch.", SECONDS)
 
     def batch(self, record: BatchRecord) -> None:
-        endpoint = record.names[0] if len(record.names) == 1 else "several"
-        self.batches.observe(record.rows, endpoint)
-        self.compute.observe(record.seconds, endpoint)
-        for seconds in record.queued:
-            self.queue.observe(seconds, endpoint)
+        only = next(iter(record.endpoints)) if len(record.endpoints) == 1 else ("several", "")
+        shared = _tags(*only)
+        self.batches.observe(record.rows, shared)
+        self.compute.observe(record.seconds, shared)
+        for part in record.parts:
+            self.queue.observe(part.queued, _tags(part.name, part.version))
 
     def request(self, record: RequestRecord) -> None:
-        tags = {"endpoint": record.name}
-        self.requests.inc(1, {**tags, "version": record.version, "status": str(record.status)})
-        self.duration.observe(record.seconds, record.name)
+        tags = _tags(record.name, record.version)
+        self.requests.inc(1, {**tags, "status": str(record.status)})
+        self.duration.observe(record.seconds, tags)
         if record.rows:
             self.rows.inc(record.rows, tags)
+
+
+def _tags(name: str, version: str) -> dict[str, str]:
+    return {"endpoint": name, "version": version}

@@ -20,7 +20,12 @@ from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import new_pool
 from regraft.serving.sessions import Runtime
-from regraft.serving.telemetry import Afterwards, Telemetry
+from regraft.serving.statistics import Statistics
+from regraft.serving.telemetry import Afterwards, Several, Telemetry
+
+log = logging.getLogger("regraft.serving")
+
+KEEP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,20 +55,34 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     home = Home(options.root)
     pool = new_pool(home, Runtime(options.threads, options.gpu, home.optimised))
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
-    batcher = Batcher(worker, options.limits, telemetry)
+    statistics = Statistics(home.statistics)
+    told = Afterwards(Several(telemetry, statistics))
+    batcher = Batcher(worker, options.limits, told)
     caps = Caps(options.max_body, options.max_json)
-    inference = Inference(pool, batcher, telemetry, caps, version("regraft"))
+    inference = Inference(pool, batcher, told, caps, version("regraft"), statistics)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Load everything before the first request, then follow the table."""
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
+        counting = asyncio.create_task(_keep(statistics))
         yield
         following.cancel()
+        counting.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
 
     return Serving(build_app(inference, lifespan), GRPCService(inference, options.local))
+
+
+async def _keep(statistics: Statistics) -> None:
+    """Write the counts down for ever, now and then."""
+    while True:
+        await asyncio.sleep(KEEP_SECONDS)
+        try:
+            await asyncio.to_thread(statistics.write)
+        except OSError as error:
+            log.warning("cannot keep the statistics: %s", error)
 
 
 class Replica:
@@ -74,7 +93,7 @@ class Replica:
         from regraft.serving.ray_metrics import RayMetrics
 
         logging.getLogger("regraft").setLevel(logging.INFO)
-        self.serving = serving(options, Afterwards(RayMetrics()))
+        self.serving = serving(options, RayMetrics())
 
     def __serve_build_asgi_app__(self) -> Any:
         return self.serving.http

@@ -6,13 +6,37 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class BatchRecord:
-    """One batch: the endpoints in it, its rows, each request's wait and the time taken (s)."""
+class BatchPart:
+    """One request's rows in a batch, and how long they waited for it (s)."""
 
-    names: tuple[str, ...]
+    name: str
+    version: str
     rows: int
-    queued: tuple[float, ...]
-    seconds: float
+    queued: float
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One batch, and the time it took to encode its rows, to compute their features, and to make
+    answers of them (s)."""
+
+    parts: tuple[BatchPart, ...]
+    encoding: float
+    computing: float
+    answering: float
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        return self.encoding + self.computing + self.answering
+
+    @property
+    def endpoints(self) -> frozenset[tuple[str, str]]:
+        """The names and versions of those that are in it."""
+        return frozenset((part.name, part.version) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,21 @@ class Telemetry(Protocol):
 
     def batch(self, record: BatchRecord) -> None: ...
     def request(self, record: RequestRecord) -> None: ...
+
+
+class Several:
+    """Telemetry that tells several."""
+
+    def __init__(self, *listeners: Telemetry) -> None:
+        self.listeners = listeners
+
+    def batch(self, record: BatchRecord) -> None:
+        for listener in self.listeners:
+            listener.batch(record)
+
+    def request(self, record: RequestRecord) -> None:
+        for listener in self.listeners:
+            listener.request(record)
 
 
 class Afterwards:

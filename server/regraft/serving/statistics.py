@@ -1,0 +1,144 @@
+"""What the protocol's statistics count, by endpoint and version, summed over the replicas.
+
+Each replica keeps its counts in a file of its own beside those of the others, so that any of them
+can tell the sum, and that of a replica that died is not lost. Durations are in nanoseconds; source:
+github.com/triton-inference-server/server, docs/protocol/extension_statistics.md.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+from regraft.registry.blobs import write_atomically
+from regraft.serving.telemetry import BatchRecord, RequestRecord
+
+JSON = dict[str, Any]
+DURATIONS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
+STEPS = DURATIONS[3:]
+LEFT = 499
+"""The status of a request whose client left: neither a success nor a failure."""
+
+
+class Statistics:
+    """The counts of one replica; also telemetry, which feeds them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / f"{os.getpid()}-{uuid4().hex}.json"
+        self.counts: dict[tuple[str, str], JSON] = {}
+        self.changed = False
+        self.lock = Lock()
+
+    def batch(self, record: BatchRecord) -> None:
+        with self.lock:
+            self._batch(record)
+
+    def _batch(self, record: BatchRecord) -> None:
+        steps = dict(zip(STEPS, (record.encoding, record.computing, record.answering), strict=True))
+        for endpoint in record.endpoints:
+            counts = self._of(*endpoint)
+            counts["execution_count"] += 1
+            size = counts["batch_stats"].setdefault(str(record.rows), _durations(STEPS))
+            for step, seconds in steps.items():
+                _add(size[step], seconds)
+        for part in record.parts:
+            counts = self._of(part.name, part.version)
+            counts["inference_count"] += part.rows
+            _add(counts["inference_stats"]["queue"], part.queued)
+            for step, seconds in steps.items():
+                _add(counts["inference_stats"][step], seconds)
+
+    def request(self, record: RequestRecord) -> None:
+        if not record.version or record.status == LEFT:
+            return
+        outcome = "success" if record.status < 400 else "fail"
+        with self.lock:
+            counts = self._of(record.name, record.version)
+            counts["last_inference"] = time.time_ns() // 10**6
+            _add(counts["inference_stats"][outcome], record.seconds)
+
+    def _of(self, name: str, version: str) -> JSON:
+        self.changed = True
+        return self.counts.setdefault((name, version), _nothing())
+
+    def _content(self) -> str:
+        """The counts as they are now."""
+        with self.lock:
+            return json.dumps(
+                [
+                    {"name": name, "version": version, **counts}
+                    for (name, version), counts in self.counts.items()
+                ]
+            )
+
+    def write(self) -> None:
+        """Leave the counts where the other replicas look, if they changed."""
+        if self.changed:
+            self.changed = False
+            write_atomically(self.file, self._content().encode())
+
+    def total(self) -> list[JSON]:
+        """Of all replicas, as the protocol tells them, ordered by name and version."""
+        summed: dict[tuple[str, str], JSON] = {}
+        for row in chain(json.loads(self._content()), self._others()):
+            _sum(summed.setdefault((row["name"], row["version"]), _nothing()), row)
+        ordered = sorted(summed.items(), key=lambda item: (item[0][0], int(item[0][1])))
+        return [
+            {
+                "name": name,
+                "version": version,
+                **counts,
+                "batch_stats": [
+                    {"batch_size": int(size), **steps}
+                    for size, steps in sorted(
+                        counts["batch_stats"].items(), key=lambda item: int(item[0])
+                    )
+                ],
+            }
+            for (name, version), counts in ordered
+        ]
+
+    def _others(self) -> Iterator[JSON]:
+        for path in self.folder.glob("*.json"):
+            if path != self.file:
+                yield from json.loads(path.read_text())
+
+
+def _durations(names: Iterable[str]) -> JSON:
+    return {name: {"count": 0, "ns": 0} for name in names}
+
+
+def _nothing() -> JSON:
+    return {
+        "last_inference": 0,
+        "inference_count": 0,
+        "execution_count": 0,
+        "inference_stats": _durations(DURATIONS),
+        "batch_stats": {},
+    }
+
+
+def _add(duration: JSON, seconds: float) -> None:
+    duration["count"] += 1
+    duration["ns"] += round(seconds * 1e9)
+
+
+def _sum(counts: JSON, row: JSON) -> None:
+    counts["last_inference"] = max(counts["last_inference"], row["last_inference"])
+    for name in ("inference_count", "execution_count"):
+        counts[name] += row[name]
+    _sum_durations(counts["inference_stats"], row["inference_stats"])
+    for size, steps in row["batch_stats"].items():
+        _sum_durations(counts["batch_stats"].setdefault(size, _durations(STEPS)), steps)
+
+
+def _sum_durations(sums: JSON, durations: JSON) -> None:
+    for name, found in durations.items():
+        for key, value in found.items():
+            sums[name][key] += value

@@ -1,0 +1,61 @@
+"""Counts of the protocol's statistics: of one replica, and summed over several."""
+
+from pathlib import Path
+
+from regraft.serving.statistics import Statistics
+from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord
+
+MIXED = BatchRecord(
+    (BatchPart("a", "1", 2, 0.5), BatchPart("a", "1", 1, 0.25), BatchPart("b", "3", 1, 0.0)),
+    encoding=0.001,
+    computing=0.01,
+    answering=0.002,
+)
+
+
+def count(statistics: Statistics) -> None:
+    statistics.batch(MIXED)
+    for status in (200, 200, 400, 499):
+        statistics.request(RequestRecord("a", "1", 1, status, 0.1))
+    statistics.request(RequestRecord("unknown", "", 0, 404, 0.1))
+
+
+def test_a_batch_counts_for_each_endpoint_in_it(tmp_path: Path) -> None:
+    statistics = Statistics(tmp_path)
+    count(statistics)
+    a, b = statistics.total()
+    assert (a["name"], a["version"], b["name"], b["version"]) == ("a", "1", "b", "3")
+    assert (a["inference_count"], a["execution_count"]) == (3, 1)
+    assert (b["inference_count"], b["execution_count"]) == (1, 1)
+    assert a["inference_stats"]["queue"] == {"count": 2, "ns": 750_000_000}
+    assert a["inference_stats"]["compute_infer"] == {"count": 2, "ns": 20_000_000}
+    assert a["inference_stats"]["success"] == {"count": 2, "ns": 200_000_000}
+    assert a["inference_stats"]["fail"] == {"count": 1, "ns": 100_000_000}
+    assert a["last_inference"] > 1_700_000_000_000
+    (size,) = b["batch_stats"]
+    assert (size["batch_size"], size["compute_input"]) == (4, {"count": 1, "ns": 1_000_000})
+
+
+def test_replicas_are_summed_also_one_that_is_gone(tmp_path: Path) -> None:
+    gone, asked = Statistics(tmp_path), Statistics(tmp_path)
+    count(gone)
+    gone.write()
+    count(asked)
+    a, _ = asked.total()
+    assert (a["inference_count"], a["execution_count"]) == (6, 2)
+    assert a["inference_stats"]["success"]["count"] == 4
+    assert [size["batch_size"] for size in a["batch_stats"]] == [4]
+    asked.write()
+    assert asked.total()[0]["inference_count"] == 6, "its own file counts once"
+
+
+def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:
+    statistics = Statistics(tmp_path)
+    statistics.write()
+    assert list(tmp_path.iterdir()) == []
+    count(statistics)
+    statistics.write()
+    (file,) = tmp_path.iterdir()
+    before = file.stat().st_mtime_ns
+    statistics.write()
+    assert file.stat().st_mtime_ns == before
