@@ -109,13 +109,10 @@ def test_mlserver_infers_a_file(
     command += ["-i", str(asked), "-o", str(answered), "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    rows = sorted(map(json.loads, answered.read_text().splitlines()), key=_number)
+    rows = [json.loads(line) for line in answered.read_text().splitlines()]
+    rows.sort(key=lambda row: row["parameters"]["batch_index"])
     labels = [{o["name"]: o["data"] for o in row["outputs"]}["label"] for row in rows]
     assert labels == [[row["label"]] for row in expected]
-
-
-def _number(row: dict[str, Any]) -> int:
-    return int(row["parameters"]["inference_id"]) if "inference_id" in row["parameters"] else 0
 
 
 def test_kserve_client_over_grpc(
