@@ -2,7 +2,8 @@
 
 Run as a process of its own: `python -m benchmarks.load HOST PORT PATH CONNECTIONS SECONDS`, with
 the bodies to send, one a line, on standard input: JSON, or the length of the JSON header and the
-whole body in base64. Prints one JSON document.
+whole body in base64. PATH may be several with commas between, asked in turn. Prints one JSON
+document.
 """
 
 import base64
@@ -109,7 +110,12 @@ class Drive:
 
 def main() -> None:
     host, port, path, connections, seconds = sys.argv[1:]
-    requests = [request(host, path, line.strip()) for line in sys.stdin.buffer if line.strip()]
+    paths = path.split(",")
+    lines = [line.strip() for line in sys.stdin.buffer if line.strip()]
+    requests = [
+        request(host, paths[n % len(paths)], lines[n % len(lines)])
+        for n in range(max(len(paths), len(lines)))
+    ]
     measured = Drive((host, int(port)), requests).run(int(connections), float(seconds))
     ordered = sorted(measured.latencies)
     print(

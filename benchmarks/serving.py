@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -136,11 +136,15 @@ class Asked:
         command = [sys.executable, "-m", "benchmarks.in_process", what, str(self.home)]
         return _json([*command, self.kind.name, str(seconds)], "\n".join(self.lines))
 
-    def http(self, url: str, connections: int, seconds: float) -> dict[str, Any]:
-        """The same rows through HAProxy, from another process."""
+    def http(
+        self, url: str, connections: int, seconds: float, names: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The same rows through HAProxy, from another process; of other endpoints if some are
+        named, in turn."""
         address = urlsplit(url)
+        paths = ",".join(f"/v2/models/{name}/infer" for name in names or (self.kind.name,))
         command = [sys.executable, "-m", "benchmarks.load", str(address.hostname)]
-        command += [str(address.port), f"/v2/models/{self.kind.name}/infer", str(connections)]
+        command += [str(address.port), paths, str(connections)]
         return _json([*command, str(seconds)], "\n".join(map(self.kind.body, self.lines)))
 
 

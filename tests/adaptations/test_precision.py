@@ -70,6 +70,11 @@ def test_what_costs_more_than_allowed_is_refused(
     assert record["left_out"] == 3, "the products that suffer most were left out, in vain"
 
 
+def test_the_same_request_is_decided_alike(published: Any) -> None:
+    assert published(ratio=2.0)[1]["taken"]
+    assert published(ratio=0.5)[1]["ratio"] == 2.0, "it was measured already"
+
+
 def test_a_processor_that_can_less_serves_the_backbone_as_it_is(
     published: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

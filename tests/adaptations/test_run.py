@@ -20,9 +20,11 @@ from regraft.errors import (
     RunFailedError,
 )
 from regraft.plugins import Plugins
-from regraft.registry.endpoint_table import EndpointTable, revisions
+from regraft.registry.endpoint_table import EndpointTable, Route, revisions
 from regraft.registry.manifest import Manifest
 from regraft.registry.store import Registry
+from regraft.serving.predictor import Opener
+from regraft.serving.sessions import Runtime
 from regraft.settings import Settings
 from regraft_transformers.text import TextEncoder
 
@@ -241,12 +243,27 @@ def test_second_run_computes_no_feature_and_shares_the_blobs(
     assert one["metrics"] == two["metrics"]
 
 
-def test_two_models_of_one_source_share_its_backbone(submit: Any, registry: Registry) -> None:
-    run(submit(name="one"))
-    run(submit(name="two", seed=1))
+def test_two_models_of_one_source_share_its_backbone(
+    submit: Any, registry: Registry, plugins: Plugins, reviews: Path, tmp_path: Path
+) -> None:
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(reviews.read_text().replace("positive", "good"))
+    run(submit(name="one", precision="fp32"))
+    run(submit(name="two", seed=1, data=str(renamed), precision="fp32"))
     one, two = (show_version(registry, name, None)["blobs"] for name in ("one", "two"))
     assert one["backbone"] == two["backbone"]
     assert one["head"] != two["head"]
+    opener = Opener(registry.blobs, plugins, Runtime())
+    first, second = (
+        opener.open(Route(name, 1, registry.models.version(name).manifest.sha256))
+        for name in ("one", "two")
+    )
+    assert first.backbone is second.backbone
+    assert first.encoder is second.encoder, "a tokenizer takes ten megabytes"
+    assert (first.task.labels, second.task.labels) == (
+        ("negative", "positive"),
+        ("good", "negative"),
+    )
 
 
 def test_version_that_is_not_to_be_promoted_has_no_endpoint(

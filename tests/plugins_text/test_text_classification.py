@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regraft.contract import SourceModel, TextInputs
@@ -45,6 +45,7 @@ def test_text_without_a_word_is_still_a_row(task: TextClassification) -> None:
     assert task.encode([""])["attention_mask"].tolist() == [[1, 1]]
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=5))
 def test_request_comes_back_as_its_texts(texts: list[str], minilm: SourceModel) -> None:
     task = TextClassification(minilm.inputs, ("a", "b"))

@@ -57,7 +57,7 @@ def test_tritonclient_over_http(
     best = [text.split(":") for text in found["classes"]]
     assert [name for _, _, name in best] == [row["label"] for row in expected]
     states = {row["name"]: row["state"] for row in found["index"]}
-    assert states == {"tiny": "READY", "tweets": "READY"}
+    assert (states["tiny"], states["tweets"]) == ("READY", "READY")
     assert found["config"]["input"][0]["data_type"] == "TYPE_STRING"
     (statistics,) = found["statistics"]["model_stats"]
     assert (statistics["name"], statistics["version"]) == ("tweets", "1")

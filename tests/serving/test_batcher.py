@@ -40,7 +40,13 @@ def predictor(gate: Gate, name: str = "one", group: str = "g", largest: int = 10
         encode=lambda rows: {"rows": rows},
         decode=lambda outputs: {"length": outputs[:, 0]},
     )
-    shared = {"group": group, "task": task, "backbone": gate, "head": lambda features: features}
+    shared = {
+        "group": group,
+        "task": task,
+        "encoder": task,
+        "backbone": gate,
+        "head": lambda features: features,
+    }
     return SimpleNamespace(name=name, version=1, **shared)
 
 
@@ -153,7 +159,7 @@ def test_what_is_no_exception_fails_a_request_and_nothing_else() -> None:
             raise SystemExit("panic")
 
         broken = predictor(gate)
-        broken.task.encode = panic
+        broken.encoder.encode = panic
         with pytest.raises(RuntimeError, match="SystemExit: panic"):
             await batcher.predict(broken, ["a"])
         return await batcher.predict(predictor(gate), ["ab"])

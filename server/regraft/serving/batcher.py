@@ -228,7 +228,7 @@ def _attempt(batch: list[Item], spans: Spans) -> list[Tensors | Exception]:
 def _compute(batch: list[Item], spans: Spans) -> list[Tensors]:
     """One forward of the shared backbone, then the head of each request."""
     first, begin = batch[0].predictor, time.perf_counter()
-    encoded = first.task.encode([row for item in batch for row in item.rows])
+    encoded = first.encoder.encode([row for item in batch for row in item.rows])
     spans.encoding += (encoding := time.perf_counter()) - begin
     features = first.backbone.features(encoded)
     spans.computing += (computing := time.perf_counter()) - encoding

@@ -105,8 +105,11 @@ class Pool:
         if table is not None:
             self.revision = table.revision
             self.routes = {route.name: route for route in table.routes}
-            for name in self.predictors.keys() - self.routes.keys():
+            gone = self.predictors.keys() - self.routes.keys()
+            for name in gone:
                 del self.predictors[name]
+            if gone:
+                gc.collect()
         for route in list(self.routes.values()):
             if self._wanted(route):
                 await self._load(route)
@@ -135,8 +138,11 @@ class Pool:
             self.failures[route.name] = Failure(route, reason, time.monotonic() + RETRY_SECONDS)
             return
         self.failures.pop(route.name, None)
+        replaced = self.predictors.get(route.name)
         self.predictors[route.name] = predictor
-        gc.collect()
+        if replaced is not None:
+            del replaced
+            gc.collect()
 
     def _open(self, route: Route) -> Predictor:
         """Load and warm. Only the entry point of the version's own task is imported."""

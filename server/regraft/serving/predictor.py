@@ -25,6 +25,7 @@ class Backbone:
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
         self.name = path.name
+        self.sample: Array | None = None
         self.session = open_session(path, runtime)
         self.names = [tensor.name for tensor in self.session.get_inputs()]
 
@@ -81,12 +82,14 @@ def open_head(path: Path) -> Head:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A version, ready to answer."""
+    """A version, ready to answer. The encoder is its task, or one of another version whose rows are
+    encoded alike: a tokenizer takes ten megabytes."""
 
     name: str
     version: int
     manifest: Manifest
     task: Task
+    encoder: Task
     backbone: Backbone
     head: Head
 
@@ -97,16 +100,18 @@ class Predictor:
 
     def outputs(self, rows: Sequence[Any]) -> Array:
         """Outputs [B, …] of the served graphs for these rows, as one batch."""
-        return self.head(self.backbone.features(self.task.encode(rows)))
+        return self.head(self.backbone.features(self.encoder.encode(rows)))
 
     def predict(self, rows: Sequence[Any]) -> dict[str, Array]:
         """Response tensors for these rows, as one batch."""
         return self.task.decode(self.outputs(rows))
 
     def warm_up(self) -> None:
-        """Run once on made-up input, so that the first request does not pay for it."""
-        batch = self.task.inputs.example(1, 8)
-        self.task.decode(self.head(self.backbone.features(batch)))
+        """Run once on made-up input, so that the first request does not pay for it; the backbone
+        once for all that share it."""
+        if self.backbone.sample is None:
+            self.backbone.sample = self.backbone.features(self.encoder.inputs.example(1, 8))
+        self.task.decode(self.head(self.backbone.sample))
 
 
 def open_task(manifest: Manifest, blobs: BlobStore, plugins: Plugins) -> Task:
@@ -126,20 +131,33 @@ def served_backbone(manifest: Manifest, gpu: bool) -> Blob:
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens versions; those with one backbone blob share one session while any of them lives."""
+    """Opens versions; those with one backbone blob share one session while any of them lives, and
+    those whose rows are encoded alike one encoder."""
 
     blobs: BlobStore
     plugins: Plugins
     runtime: Runtime
     backbones: "WeakValueDictionary[str, Backbone]" = field(default_factory=WeakValueDictionary)
+    encoders: "WeakValueDictionary[str, Task]" = field(default_factory=WeakValueDictionary)
 
     def open(self, route: Route) -> Predictor:
         """A predictor for this version; every blob is verified first."""
         manifest = Manifest.load(route.manifest, self.blobs)
         head = open_head(self.blobs.verified(manifest.head.sha256))
-        task = open_task(manifest, self.blobs, self.plugins)
+        encoder = self._encoder(manifest)
+        task = encoder
+        if encoder.labels != manifest.labels:
+            task = type(encoder)(encoder.inputs, manifest.labels)
         backbone = self._backbone(served_backbone(manifest, self.runtime.gpu).sha256)
-        return Predictor(route.name, route.version, manifest, task, backbone, head)
+        return Predictor(route.name, route.version, manifest, task, encoder, backbone, head)
+
+    def _encoder(self, manifest: Manifest) -> Task:
+        key = f"{manifest.task.name} {manifest.inputs.key}"
+        known = self.encoders.get(key)
+        if known is None:
+            known = open_task(manifest, self.blobs, self.plugins)
+            self.encoders[key] = known
+        return known
 
     def _backbone(self, sha256: str) -> Backbone:
         known = self.backbones.get(sha256)
