@@ -1,12 +1,16 @@
 """Less precision is served where it is faster and as good, and the report says why or why not."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from regraft.adaptations import precision
-from regraft.adaptations.run import run
+from regraft.adaptations.request import check_request
+from regraft.adaptations.run import load_data, run
+from regraft.adaptations.work import begin
+from regraft.plugins import Plugins
 from regraft.registry.manifest import Manifest
 from regraft.registry.store import Registry
 from regraft.serving.predictor import served_backbone
@@ -30,7 +34,9 @@ def published(submit: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch) 
 def test_faster_and_as_good_is_served(published: Any, registry: Registry) -> None:
     manifest, record = published()
     assert (record["taken"], record["ratio"], record["reason"]) == (True, 2.0, None)
-    assert record["validation"]["fp32"] - record["validation"]["int8"] <= 0.005
+    compared, rows = record["compared"], record["summary"]["rows"]
+    assert compared["fp32"] - compared["int8"] <= 0.005
+    assert compared["rows"] == rows["train"] + rows["validation"]
     assert record["summary"]["precision"] == "int8"
     assert manifest.variant is not None
     assert manifest.variant.backbone.sha256 in registry.blobs
@@ -65,7 +71,7 @@ def test_what_costs_more_than_allowed_is_refused(
     monkeypatch.setattr(precision, "outputs_of", spoilt)
     manifest, record = published()
     assert manifest.variant is None
-    assert "accuracy on the validation part falls from" in record["reason"]
+    assert "training and validation rows falls from" in record["reason"]
     assert "by more than 0.005" in record["reason"]
     assert record["left_out"] == 3, "the products that suffer most were left out, in vain"
 
@@ -82,3 +88,16 @@ def test_a_processor_that_can_less_serves_the_backbone_as_it_is(
     assert record["instructions"]
     monkeypatch.setattr("regraft.serving.predictor.instructions", lambda: ("other",))
     assert served_backbone(manifest, gpu=False) == manifest.backbone
+
+
+def test_many_rows_are_enough_and_borrowed_ones_are_none(
+    submit: Any, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = submit()
+    request = check_request(context.adaptation.spec, plugins)
+    work = begin(request, load_data(context, request.spec), context)
+    monkeypatch.setattr(precision, "MOST_ROWS", len(work.data.validation) + 5)
+    validation, some = precision._known_rows(work)
+    assert (len(validation), len(some)) == (len(work.data.validation), 5)
+    lent = replace(work, data=replace(work.data, borrowed=len(work.data.train) - 2))
+    assert precision._known_rows(lent)[1].inputs == work.data.train.take(range(2)).inputs

@@ -4,11 +4,14 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from regraft.adaptations.learning import Learnt, outputs_of
 from regraft.adaptations.speed import paired_rates
 from regraft.adaptations.work import Work
+from regraft.arrays import joined_rows
 from regraft.contract import Arrays
-from regraft.domain import JSON
+from regraft.domain import JSON, Examples
 from regraft.errors import UnsupportedError
 from regraft.export.precision import Precision, by_error, in_precision
 from regraft.registry.blobs import write_atomically
@@ -18,6 +21,8 @@ from regraft.serving.optimised import hardware
 
 FASTER = 1.1
 """What it must be at least, in rows a second: less would not pay for another graph."""
+MOST_ROWS = 2000
+"""By which quality is compared."""
 LEFT_OUT = (0, 1, 3)
 """Products that stay as they are, in turn, until quality suffices."""
 
@@ -34,7 +39,7 @@ class Chosen:
 
 def choose_precision(work: Work, learnt: Learnt) -> Chosen:
     """8-bit integers on processors, 16-bit floats where serving takes a GPU; both are compared with
-    32-bit floats on the rows of the validation part. Where integers cost too much, the products
+    32-bit floats on rows of training and validation. Where integers cost too much, the products
     that suffer most stay as they are."""
     gpu = bool(work.context.settings.use_gpu)
     wanted: Precision = "fp16" if gpu else "int8"
@@ -76,12 +81,12 @@ def _measured(work: Work, plain: Learnt, figures: JSON) -> Learnt:
         raise UnsupportedError(
             f"it is {ratio:.2f} times as fast on this machine, less than {FASTER}"
         )
-    figures["validation"] = found = _quality(work, (plain, other), wanted)
+    figures["compared"] = found = _quality(work, (plain, other), wanted)
     most = work.request.spec.quality_loss
     if not found["fp32"] - found[wanted] <= most:  # True for NaN
         raise TooCostlyError(
-            f"{work.task.primary} on the validation part falls from {found['fp32']:.3f} to "
-            f"{found[wanted]:.3f}, by more than {most:g}"
+            f"{work.task.primary} of {found['rows']:,} training and validation rows falls from "
+            f"{found['fp32']:.3f} to {found[wanted]:.3f}, by more than {most:g}"
         )
     return other
 
@@ -107,8 +112,23 @@ def _ratio(work: Work, pair: tuple[Learnt, Learnt], batch: Arrays) -> float:
     return float(json.loads(note.read_text()))
 
 
-def _quality(work: Work, pair: tuple[Learnt, Learnt], wanted: Precision) -> dict[str, float]:
-    part, primary = work.data.validation, work.task.primary
-    targets = work.task.targets(part.labels)
-    found = [work.task.metrics(outputs_of(work, one, part), targets)[primary] for one in pair]
-    return dict(zip(("fp32", wanted), found, strict=True))
+def _quality(work: Work, pair: tuple[Learnt, Learnt], wanted: Precision) -> JSON:
+    """The primary metric of both on the rows that nobody judges by."""
+    parts = [part for part in _known_rows(work) if len(part)]
+    targets = work.task.targets([label for part in parts for label in part.labels])
+    found: JSON = {"rows": len(targets)}
+    for name, one in zip(("fp32", wanted), pair, strict=True):
+        outputs = joined_rows([outputs_of(work, one, part) for part in parts])
+        found[name] = work.task.metrics(outputs, targets)[work.task.primary]
+    return found
+
+
+def _known_rows(work: Work) -> tuple[Examples, Examples]:
+    """The validation part, and as many training rows of the target as make it large enough: of few
+    rows one more or less is a point or two."""
+    data, rng = work.data, np.random.default_rng(work.request.spec.seed)
+    own = len(data.train) - data.borrowed
+    wanted = max(0, MOST_ROWS - len(data.validation))
+    chosen = range(own) if own <= wanted else rng.permutation(own)[:wanted]
+    whole = len(chosen) == len(data.train)
+    return data.validation, data.train if whole else data.train.take(chosen)

@@ -133,10 +133,10 @@ def _precision(found: dict[str, Any], metric: str) -> str:
     name = found["precision"]
     if not found["taken"]:
         return f"{name}: not served, because {found['reason']}"
-    scores = found["validation"]
+    scores = found["compared"]
     return (
-        f"{name}: served, {found['ratio']:.2f} times as fast; {metric} on the validation part "
-        f"{scores[name]:.3f}, in fp32 {scores['fp32']:.3f}"
+        f"{name}: served, {found['ratio']:.2f} times as fast; {metric} of {scores['rows']:,} "
+        f"training and validation rows {scores[name]:.3f}, in fp32 {scores['fp32']:.3f}"
     )
 
 

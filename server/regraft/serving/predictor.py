@@ -1,8 +1,8 @@
 """Prediction without Ray or HTTP: rows in, response tensors out."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -87,16 +87,12 @@ class Predictor:
 
     name: str
     version: int
-    manifest: Manifest
+    group: str
+    """Rows of predictors of one group can share a forward of the backbone."""
     task: Task
     encoder: Task
     backbone: Backbone
     head: Head
-
-    @cached_property
-    def group(self) -> str:
-        """Rows of predictors of one group can share a forward of the backbone."""
-        return f"{self.backbone.name} {self.manifest.inputs.key}"
 
     def outputs(self, rows: Sequence[Any]) -> Array:
         """Outputs [B, …] of the served graphs for these rows, as one batch."""
@@ -144,15 +140,17 @@ class Opener:
         """A predictor for this version; every blob is verified first."""
         manifest = Manifest.load(route.manifest, self.blobs)
         head = open_head(self.blobs.verified(manifest.head.sha256))
-        encoder = self._encoder(manifest)
+        key = manifest.inputs.key
+        encoder = self._encoder(key, manifest)
         task = encoder
         if encoder.labels != manifest.labels:
             task = type(encoder)(encoder.inputs, manifest.labels)
         backbone = self._backbone(served_backbone(manifest, self.runtime.gpu).sha256)
-        return Predictor(route.name, route.version, manifest, task, encoder, backbone, head)
+        group = sys.intern(f"{backbone.name} {key}")
+        return Predictor(route.name, route.version, group, task, encoder, backbone, head)
 
-    def _encoder(self, manifest: Manifest) -> Task:
-        key = f"{manifest.task.name} {manifest.inputs.key}"
+    def _encoder(self, inputs: str, manifest: Manifest) -> Task:
+        key = f"{manifest.task.name} {inputs}"
         known = self.encoders.get(key)
         if known is None:
             known = open_task(manifest, self.blobs, self.plugins)
