@@ -27,15 +27,25 @@ def written(tmp_path: Path) -> Path:
     """A file as Ray's own code writes it, for one application with two replicas."""
     servers = [ServerConfig(f"replica-{n}", "127.0.0.1", 30000 + n) for n in range(2)]
     backend = BackendConfig("http-pool", "/v2", servers=servers, protocol=RequestProtocol.HTTP)
+    return _written(tmp_path, {"http-pool": backend}, HTTPOptions(host="0.0.0.0", port=8000))
+
+
+def _written(
+    folder: Path,
+    backends: dict[str, BackendConfig],
+    http: HTTPOptions,
+    grpc: gRPCOptions | None = None,
+) -> Path:
     configuration = HAProxyConfig(
-        socket_path=str(tmp_path / "s"),
-        server_state_base=str(tmp_path),
-        server_state_file=str(tmp_path / "state"),
-        metrics_socket_path=str(tmp_path / "m"),
-        http_options=HTTPOptions(host="0.0.0.0", port=8000),
+        socket_path=str(folder / "s"),
+        server_state_base=str(folder),
+        server_state_file=str(folder / "state"),
+        metrics_socket_path=str(folder / "m"),
+        http_options=http,
+        **({"grpc_options": grpc} if grpc else {}),
     )
-    path = tmp_path / "haproxy.cfg"
-    HAProxyApi(configuration, {"http-pool": backend}, str(path))._generate_config_file_internal()
+    path = folder / "haproxy.cfg"
+    HAProxyApi(configuration, backends, str(path))._generate_config_file_internal()
     return path
 
 
@@ -98,16 +108,8 @@ def test_grpc_calls_that_name_no_application_are_for_the_pool(tmp_path: Path) ->
             backends[key] = BackendConfig(
                 key, f"/{name}", app_name=name, servers=servers, protocol=protocol
             )
-    configuration = HAProxyConfig(
-        socket_path=str(tmp_path / "s"),
-        server_state_base=str(tmp_path),
-        server_state_file=str(tmp_path / "state"),
-        metrics_socket_path=str(tmp_path / "m"),
-        http_options=HTTPOptions(host="127.0.0.1", port=8000),
-        grpc_options=gRPCOptions(port=8001, grpc_servicer_functions=[GRPC_SERVICES]),
-    )
-    path = tmp_path / "haproxy.cfg"
-    HAProxyApi(configuration, backends, str(path))._generate_config_file_internal()
+    grpc = gRPCOptions(port=8001, grpc_servicer_functions=[GRPC_SERVICES])
+    path = _written(tmp_path, backends, HTTPOptions(host="127.0.0.1", port=8000), grpc)
     before = path.read_text()
     assert before.count("default_backend default_grpc_backend\n") == 1
     section = _section(completed(before), "frontend grpc_frontend")

@@ -115,19 +115,22 @@ def test_mlserver_infers_a_file(
     assert labels == [[row["label"]] for row in expected]
 
 
-def test_kserve_client_over_grpc(
-    server: Server, kserve: Path, expected: list[dict[str, Any]]
+@pytest.mark.parametrize(
+    ("script", "address", "forms"),
+    [
+        ("kserve_check.py", "url", ("binary", "json")),
+        ("kserve_grpc_check.py", "grpc", ("raw", "contents")),
+    ],
+)
+def test_kserve_client(
+    server: Server,
+    kserve: Path,
+    expected: list[dict[str, Any]],
+    script: str,
+    address: str,
+    forms: tuple[str, str],
 ) -> None:
-    found = run(kserve, "kserve_grpc_check.py", server.grpc, "tweets")
+    found = run(kserve, script, getattr(server, address), "tweets")
     assert (found["live"], found["ready"], found["model_ready"]) == (True, True, True)
-    check(found["raw"], expected)
-    check(found["contents"], expected)
-
-
-def test_kserve_client_over_http(
-    server: Server, kserve: Path, expected: list[dict[str, Any]]
-) -> None:
-    found = run(kserve, "kserve_check.py", server.url, "tweets")
-    assert (found["live"], found["ready"], found["model_ready"]) == (True, True, True)
-    check(found["binary"], expected)
-    check(found["json"], expected)
+    for form in forms:
+        check(found[form], expected)
