@@ -7,8 +7,6 @@ from pydantic import Field
 from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from regraft.model import TargetModel
 
 
@@ -35,14 +33,14 @@ class LoRA(FineTuning):
     def prepare(self, model: "TargetModel") -> "TargetModel":
         from peft import LoraConfig, get_peft_model
 
-        from regraft_transfer.lora_convolution import register
+        from regraft_transfer.lora_layers import register, targets
 
         config = LoraConfig(
             r=self.options.rank,
             lora_alpha=self.options.alpha,
             lora_dropout=self.options.dropout,
             use_dora=self.options.dora,
-            target_modules=_targets(model.backbone),
+            target_modules=targets(model.backbone),
         )
         register(config, model.backbone)
         model.backbone = get_peft_model(model.backbone, config)
@@ -52,12 +50,3 @@ class LoRA(FineTuning):
         merged: Any = model.backbone
         model.backbone = merged.merge_and_unload()
         return model
-
-
-def _targets(backbone: "nn.Module") -> list[str]:
-    from torch import nn
-
-    named = [*backbone.named_modules()]
-    linear = [name for name, module in named if isinstance(module, nn.Linear)]
-    pointwise = [n for n, m in named if isinstance(m, nn.Conv2d | nn.Conv1d) and m.groups == 1]
-    return linear or pointwise

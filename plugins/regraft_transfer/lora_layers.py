@@ -1,4 +1,4 @@
-"""Low-rank changes of convolutions of a class that is not torch's own."""
+"""Which layers get a low-rank change, and how convolutions do whose class is not torch's own."""
 
 import copy
 from typing import Any
@@ -36,3 +36,11 @@ def register(config: LoraConfig, backbone: nn.Module) -> None:
     """Have peft take these for such convolutions."""
     classes = {type(m) for m in backbone.modules() if isinstance(m, nn.Conv2d)} - {nn.Conv2d}
     config._register_custom_module(dict.fromkeys(classes, OwnConvolution))
+
+
+def targets(backbone: nn.Module) -> list[str]:
+    """The names of linear layers; where there are none, of convolutions of one group."""
+    named = [*backbone.named_modules()]
+    linear = [name for name, module in named if isinstance(module, nn.Linear)]
+    whole = [n for n, m in named if isinstance(m, nn.Conv2d | nn.Conv1d) and m.groups == 1]
+    return linear or whole
