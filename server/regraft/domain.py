@@ -287,15 +287,69 @@ class ModelVersion:
         }
 
 
+class Placement(BaseModel):
+    """Where an endpoint answers: from the shared pool, or from replicas of its own, as many as its
+    load needs between the two bounds; with `min_replicas` 0 none while nobody asks.
+
+    `cpus` and `gpus` are of one replica, `target_ongoing` is how many requests one shall have at a
+    time, and `idle_seconds` for how long fewer must do before one is taken away.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    placement: Literal["shared", "dedicated"] = "shared"
+    min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    cpus: Annotated[float, Field(ge=0, le=1024, allow_inf_nan=False)] = 1.0
+    gpus: Annotated[float, Field(ge=0, le=64, allow_inf_nan=False)] = 0.0
+    target_ongoing: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
+    idle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+
+    @property
+    def dedicated(self) -> bool:
+        return self.placement == "dedicated"
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"min_replicas ({self.min_replicas}) is more than max_replicas "
+                f"({self.max_replicas})"
+            )
+        return self
+
+
+Mode = Literal["canary", "shadow"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A version that is tried beside the one that answers: a `canary` answers a share of the
+    requests, a `shadow` is asked a copy of a share of them and nobody hears it."""
+
+    version: int
+    mode: Mode
+    share: float
+    since: datetime
+
+    def as_dict(self) -> JSON:
+        return {**vars(self), "since": self.since.isoformat()}
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """Which version of a model answers; `previous` is what a rollback goes to."""
+    """Which version of a model answers, and where; `previous` is what a rollback goes to, `placed`
+    whether a dedicated endpoint's own replicas answer by now, else `waiting` says for what."""
 
     name: str
     version: int
     previous: int | None
     revision: int
     changed: datetime
+    trial: Trial | None = None
+    placement: Placement = field(default_factory=Placement)
+    placed: bool = False
+    waiting: str | None = None
 
     def as_dict(self) -> JSON:
         return {
@@ -305,4 +359,24 @@ class Endpoint:
             "revision": self.revision,
             "changed": self.changed.isoformat(),
             "path": f"/v2/models/{self.name}",
+            "trial": self.trial and self.trial.as_dict(),
+            "placement": {
+                **self.placement.model_dump(),
+                "placed": self.placed,
+                "waiting": self.waiting,
+            },
         }
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of an endpoint, and why it was made where that is not the user's own affair."""
+
+    revision: int
+    version: int
+    action: str
+    time: datetime
+    reason: str | None = None
+
+    def as_dict(self) -> JSON:
+        return {**vars(self), "time": self.time.isoformat()}

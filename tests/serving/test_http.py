@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +14,13 @@ from starlette.testclient import TestClient
 
 from regraft.contract import TensorSpec
 from regraft.errors import OverloadedError, UnknownNameError
-from regraft.registry.endpoint_table import Route
+from regraft.registry.endpoint_table import Route, Tried
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import Failure
+from regraft.serving.rollout import Served
 from regraft.serving.statistics import Statistics
-from regraft.serving.telemetry import RequestRecord, Silent
+from regraft.serving.telemetry import RequestRecord, ShadowRecord, Silent
 
 
 class Task:
@@ -49,8 +51,8 @@ class Task:
 class FakeBatcher:
     """Predicts at once; a row `boom` breaks the model, a row `full` finds the queue full."""
 
-    async def predict(self, predictor: Any, rows: list[str]) -> dict[str, Any]:
-        if "boom" in rows:
+    async def predict(self, predictor: Any, rows: list[str], later: bool = False) -> dict[str, Any]:
+        if "boom" in rows or ("odd" in rows and predictor.version == 5):
             raise RuntimeError("/secret/path broke")
         if "full" in rows:
             raise OverloadedError("The queue is full.", retry_after=3)
@@ -58,28 +60,45 @@ class FakeBatcher:
         return {"length": np.array([len(row) for row in rows])}
 
 
+def version(number: int) -> Any:
+    return SimpleNamespace(name="m", version=number, task=Task())
+
+
 class FakePool:
     ready = True
+    only = None
+    missing = ("broken", "coming")
     routes: ClassVar[dict[str, Any]] = {
         name: Route(name, 4, "sha") for name in ("m", "broken", "coming")
     }
-    predictors: ClassVar[dict[str, Any]] = {"m": SimpleNamespace(version=4)}
-    failures: ClassVar[dict[str, Any]] = {
-        "broken": Failure(routes["broken"], "version 4 could not be loaded.", 0)
-    }
 
-    async def waited_for(self, name: str, version: str | None = None) -> Any:
-        if name != "m" or version not in (None, "4"):
+    def __init__(self) -> None:
+        self.served = {"m": Served(version(4))}
+        reason = "version 4 could not be loaded."
+        self.failures = {("broken", 4): Failure(self.routes["broken"], reason, 0)}
+
+    def try_out(self, mode: str, share: float) -> None:
+        self.served["m"] = Served(version(4), version(5), Tried(5, "sha", mode, share))
+
+    def failure(self, name: str) -> Failure | None:
+        return self.failures.get((name, 4))
+
+    async def waited_for(self, name: str) -> Served:
+        if name != "m":
             raise UnknownNameError("endpoint", name, ["m"])
-        return SimpleNamespace(name="m", version=4, task=Task())
+        return self.served["m"]
 
 
 class Recorder(Silent):
     def __init__(self) -> None:
         self.records: list[RequestRecord] = []
+        self.shadows: list[ShadowRecord] = []
 
     def request(self, record: RequestRecord) -> None:
         self.records.append(record)
+
+    def shadow(self, record: ShadowRecord) -> None:
+        self.shadows.append(record)
 
 
 @pytest.fixture
@@ -88,9 +107,14 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def http(recorder: Recorder, tmp_path: Path) -> Iterator[TestClient]:
+def pool() -> FakePool:
+    return FakePool()
+
+
+@pytest.fixture
+def http(recorder: Recorder, pool: FakePool, tmp_path: Path) -> Iterator[TestClient]:
     caps = Caps(body=10_000, json=5_000)
-    parts: Any = (FakePool(), FakeBatcher(), recorder, caps, "9", Statistics(tmp_path))
+    parts: Any = (pool, FakeBatcher(), recorder, caps, "9", Statistics(tmp_path))
     with TestClient(build_app(Inference(*parts)), raise_server_exceptions=False) as client:
         yield client
 
@@ -239,10 +263,67 @@ def test_configuration_has_every_axis(http: TestClient) -> None:
 def test_a_long_answer_is_compressed_as_the_client_accepts(
     http: TestClient, accepted: str, encoding: str | None
 ) -> None:
-    texts = [str(number) for number in range(400)]
+    texts = [str(number) for number in range(200)]
     asked = {"inputs": texts}
     answer = http.post("/models/m/predict", json=asked, headers={"Accept-Encoding": accepted})
     assert answer.headers.get("content-encoding") == encoding
     assert [row["length"] for row in answer.json()["predictions"]] == [len(t) for t in texts]
     short = http.post("/models/m/predict", json={"inputs": ["a"]})
     assert "content-encoding" not in short.headers
+
+
+def test_a_request_is_known_by_its_id(http: TestClient, recorder: Recorder) -> None:
+    asked = {"inputs": ["a"]}
+    given = http.post("/models/m/predict", json=asked, headers={"X-Request-Id": "mine"})
+    assert (given.headers["X-Request-Id"], given.json()["id"]) == ("mine", "mine")
+    made = http.post("/models/m/predict", json=asked, headers={"X-Request-Id": "x" * 129})
+    assert len(made.headers["X-Request-Id"]) == 16
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    inside = http.post("/models/m/infer", json={"id": "in\u00e9 body", "inputs": [tensor]})
+    assert inside.json()["id"] == "in\u00e9 body"
+    assert "X-Request-Id" not in inside.headers
+    known = [record.id for record in recorder.records]
+    assert known == ["mine", made.headers["X-Request-Id"], "in\u00e9 body"]
+
+
+def versions(http: TestClient, ids: list[str]) -> list[str]:
+    asked = {"inputs": ["a"]}
+    headers = [{"X-Request-Id": one} for one in ids]
+    answers = [http.post("/models/m/predict", json=asked, headers=one) for one in headers]
+    return [answer.json()["version"] for answer in answers]
+
+
+def test_a_canary_answers_its_share_and_the_same_requests_again(
+    http: TestClient, pool: FakePool
+) -> None:
+    ids = [f"request {number}" for number in range(200)]
+    pool.try_out("canary", 0.1)
+    first = versions(http, ids)
+    assert 8 <= first.count("5") <= 36
+    assert versions(http, ids) == first
+    pool.try_out("canary", 0.5)
+    more = versions(http, ids)
+    assert all(now == "5" for now, then in zip(more, first, strict=True) if then == "5")
+    assert 70 <= more.count("5") <= 130
+
+
+def test_a_version_that_is_tried_answers_who_names_it(http: TestClient, pool: FakePool) -> None:
+    pool.try_out("shadow", 1.0)
+    asked = {"inputs": ["a"]}
+    assert http.post("/models/m/versions/5/predict", json=asked).json()["version"] == "5"
+    assert http.get("/models/m").json()["versions"] == ["4", "5"]
+    assert http.post("/models/m/versions/6/predict", json=asked).status_code == 404
+
+
+def test_a_shadow_is_asked_copies_and_never_heard(
+    http: TestClient, pool: FakePool, recorder: Recorder
+) -> None:
+    pool.try_out("shadow", 1.0)
+    for text in ("a", "odd"):
+        answer = http.post("/models/m/predict", json={"inputs": [text, "b"]})
+        assert (answer.status_code, answer.json()["version"]) == (200, "4")
+    end = time.monotonic() + 5
+    while len(recorder.shadows) < 2 and time.monotonic() < end:
+        http.get("/health/live")
+    seen = [(one.version, one.rows, one.agreed) for one in recorder.shadows]
+    assert seen == [("5", 2, 2.0), ("5", 2, None)]

@@ -8,6 +8,10 @@ from regraft.api.app import build_app
 from regraft.api.cluster_metrics import cluster_metrics
 from regraft.api.services import Services
 from regraft.plugins import Plugins
+from regraft.reconcile.applications import DedicatedApplications
+from regraft.reconcile.guard import Guard
+from regraft.reconcile.placing import Placer
+from regraft.reconcile.reconciler import Reconciler
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 from regraft.training.cluster import check_workers
@@ -30,4 +34,7 @@ class ControlPlane:
             metrics=cluster_metrics,
             admit=lambda spec: check_workers(spec.workers, settings),
         )
+        placer = Placer(registry, DedicatedApplications(settings))
+        steps = (registry.feedback.ingest, placer.step, Guard(registry).step)
+        Reconciler(steps).start()
         return build_app(services)

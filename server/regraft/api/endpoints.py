@@ -5,12 +5,14 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from regraft.adaptations.live import describe_live
 from regraft.adaptations.queries import listing
 from regraft.adaptations.request import explain
 from regraft.api.control_body import ControlBody, documented
 from regraft.api.services import FromServices
-from regraft.domain import JSON
+from regraft.domain import JSON, Mode, Placement
 from regraft.errors import InvalidInputError
+from regraft.registry.feedback import TrueLabel
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
@@ -26,8 +28,38 @@ class Promotion(BaseModel):
     force: bool = False
 
 
+class Trying(BaseModel):
+    """The version that shall be tried: as a `canary` it answers a share of the requests, as a
+    `shadow` it is asked copies of a share of them, whose answers are compared and not sent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: Annotated[int, Field(ge=1)]
+    mode: Mode = "canary"
+    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    force: bool = False
+
+
+class Truth(BaseModel):
+    """The true label of a row (from 0) of the request with this id."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=128)]
+    label: Annotated[str, Field(max_length=10_000)]
+    row: Annotated[int, Field(ge=0, lt=1_000_000)] = 0
+
+
+class Feedback(BaseModel):
+    """True labels that came back for predictions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    labels: Annotated[list[Truth], Field(min_length=1, max_length=1000)]
+
+
 class Rollback(BaseModel):
-    """The version that shall no longer answer; where it does not, nothing changes."""
+    """The version that shall no longer answer or be tried; where it is not, nothing changes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -59,9 +91,53 @@ def promote(services: FromServices, name: str, values: ControlBody) -> JSON:
     "/{name}/rollback", openapi_extra=documented(Rollback), response_description="The endpoint"
 )
 def roll_back(services: FromServices, name: str, values: ControlBody) -> JSON:
-    """Let the version answer that did before `from`; repeating the request changes nothing more."""
+    """End the trial of the version `from`, or let the version answer that did before it; repeating
+    the request changes nothing more."""
     version = _parsed(Rollback, values).version
     return services.registry.models.roll_back(name, version).as_dict()
+
+
+@router.post("/{name}/try", openapi_extra=documented(Trying), response_description="The endpoint")
+def try_out(services: FromServices, name: str, values: ControlBody) -> JSON:
+    """Try a version beside the one that answers; promotion or rollback ends it."""
+    wanted = _parsed(Trying, values)
+    tried = services.registry.rollouts.try_out(
+        name, wanted.version, wanted.mode, wanted.share, wanted.force
+    )
+    return tried.as_dict()
+
+
+@router.put(
+    "/{name}/placement", openapi_extra=documented(Placement), response_description="The endpoint"
+)
+def place(services: FromServices, name: str, values: ControlBody) -> JSON:
+    """Where the endpoint shall answer; `placed` turns true once its own replicas do."""
+    return services.registry.rollouts.place(name, _parsed(Placement, values)).as_dict()
+
+
+@router.get("/{name}/history", response_description="The changes as `items`")
+def history(services: FromServices, name: str) -> JSON:
+    """All changes of the endpoint, the newest first; `reason` where it was not asked for."""
+    return {"items": [one.as_dict() for one in services.registry.rollouts.history(name)]}
+
+
+@router.get("/{name}/live", response_description="A record a version as `items`")
+def live(services: FromServices, name: str) -> JSON:
+    """How each version does while it answers: requests, copies, true labels, and drift."""
+    return {"items": describe_live(services.registry, name)}
+
+
+@router.post(
+    "/{name}/feedback",
+    openapi_extra=documented(Feedback),
+    response_description="How many labels were `kept`, and how many requests are `known` by now",
+)
+def feedback(services: FromServices, name: str, values: ControlBody) -> JSON:
+    """Keep true labels: of a row each, by the `X-Request-Id` or `id` of the request. A label may
+    come before its prediction is known here, which takes a second or two."""
+    found = _parsed(Feedback, values).labels
+    labels = [TrueLabel(one.id, one.label, one.row) for one in found]
+    return {"kept": len(labels), "known": services.registry.feedback.add(name, labels)}
 
 
 def _parsed(model: type[Body], values: Any) -> Body:

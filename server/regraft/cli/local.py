@@ -3,10 +3,11 @@
 from typing import Any
 
 from regraft.adaptations.context import Context
+from regraft.adaptations.live import describe_live
 from regraft.adaptations.queries import describe, listing, read_rows, show_source, show_version
 from regraft.adaptations.request import check_request
 from regraft.adaptations.run import run
-from regraft.domain import JSON, AdaptationSpec
+from regraft.domain import JSON, AdaptationSpec, Mode, Placement
 from regraft.errors import InvalidInputError
 from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import Route
@@ -61,6 +62,18 @@ class LocalBackend:
 
     def roll_back(self, name: str) -> JSON:
         return self.registry.models.roll_back(name).as_dict()
+
+    def try_out(self, name: str, version: int, mode: Mode, share: float, force: bool) -> JSON:
+        return self.registry.rollouts.try_out(name, version, mode, share, force).as_dict()
+
+    def place(self, name: str, wanted: Placement) -> JSON:
+        return self.registry.rollouts.place(name, wanted).as_dict()
+
+    def history(self, name: str) -> list[JSON]:
+        return [one.as_dict() for one in self.registry.rollouts.history(name)]
+
+    def live(self, name: str) -> list[JSON]:
+        return describe_live(self.registry, name)
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
         """Answer without a server, by the same code that serves."""

@@ -10,7 +10,8 @@ import click
 from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
-from regraft.cli.manage import adaptations, endpoints, models
+from regraft.cli.endpoints import endpoints
+from regraft.cli.manage import adaptations, models
 from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
 from regraft.cli.rank import rank

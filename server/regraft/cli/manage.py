@@ -1,4 +1,4 @@
-"""`regraft models`, `adaptations` and `endpoints`."""
+"""`regraft models` and `regraft adaptations`."""
 
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,6 @@ ADAPTATIONS = {
     "submitted": "SUBMITTED",
     "reason": "REASON",
 }
-ENDPOINTS = {
-    "name": "NAME",
-    "version": "VERSION",
-    "previous": "PREVIOUS",
-    "path": "PATH",
-    "changed": "CHANGED",
-}
 
 
 @click.group()
@@ -48,7 +41,7 @@ def models() -> None:
 @common
 def list_models(**given: Any) -> None:
     """All versions."""
-    _list("models", MODELS, given)
+    list_all("models", MODELS, given)
 
 
 @models.command("show")
@@ -81,7 +74,7 @@ def _version(model: str, given: dict[str, Any]) -> dict[str, Any]:
     name, _, version = model.partition("/")
     if version and not version.isdigit():
         raise InvalidInputError(f"A version is a number such as {name}/1, not '{model}'.")
-    with open_backend(_settings(given)) as backend:
+    with open_backend(chosen_settings(given)) as backend:
         return backend.model(name, int(version) if version else None)
 
 
@@ -101,7 +94,7 @@ def adaptations() -> None:
 @common
 def list_adaptations(**given: Any) -> None:
     """All adaptations, the newest first."""
-    _list("adaptations", ADAPTATIONS, given)
+    list_all("adaptations", ADAPTATIONS, given)
 
 
 @adaptations.command("show")
@@ -109,65 +102,16 @@ def list_adaptations(**given: Any) -> None:
 @common
 def show_adaptation(identifier: str, **given: Any) -> None:
     """One adaptation."""
-    with open_backend(_settings(given)) as backend:
+    with open_backend(chosen_settings(given)) as backend:
         found = backend.adaptation(identifier)
     print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
 
 
-@click.group()
-def endpoints() -> None:
-    """Which version answers."""
-
-
-@endpoints.command("list")
-@common
-def list_endpoints(**given: Any) -> None:
-    """All endpoints."""
-    _list("endpoints", ENDPOINTS, given)
-
-
-@endpoints.command("show")
-@click.argument("name")
-@common
-def show_endpoint(name: str, **given: Any) -> None:
-    """One endpoint."""
-    with open_backend(_settings(given)) as backend:
-        _print_endpoint(backend.endpoint(name), given)
-
-
-@endpoints.command()
-@click.argument("name")
-@click.argument("version", type=int)
-@click.option("--force", is_flag=True, help="Also a version whose verdict is negative.")
-@common
-def promote(name: str, version: int, force: bool, **given: Any) -> None:
-    """Let VERSION answer."""
-    with open_backend(_settings(given)) as backend:
-        _print_endpoint(backend.promote(name, version, force), given)
-
-
-@endpoints.command()
-@click.argument("name")
-@common
-def rollback(name: str, **given: Any) -> None:
-    """Let the version answer that did before."""
-    with open_backend(_settings(given)) as backend:
-        _print_endpoint(backend.roll_back(name), given)
-
-
-def _settings(given: dict[str, Any]) -> Any:
+def chosen_settings(given: dict[str, Any]) -> Any:
     return settings_from(home=given["home"], url=given["url"])
 
 
-def _list(kind: str, columns: dict[str, str], given: dict[str, Any]) -> None:
-    with open_backend(_settings(given)) as backend:
+def list_all(kind: str, columns: dict[str, str], given: dict[str, Any]) -> None:
+    with open_backend(chosen_settings(given)) as backend:
         rows = backend.listing(kind)
     print_json(rows) if given["as_json"] else print_rows(rows, columns, f"There are no {kind} yet.")
-
-
-def _print_endpoint(endpoint: dict[str, Any], given: dict[str, Any]) -> None:
-    if given["as_json"]:
-        print_json(endpoint)
-        return
-    before = f", before that {endpoint['previous']}" if endpoint["previous"] else ""
-    stdout().print(f"{endpoint['path']} answers with version {endpoint['version']}{before}")

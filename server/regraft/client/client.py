@@ -11,7 +11,7 @@ from regraft.client.connection import Connection
 from regraft.client.failures import RemoteError
 from regraft.client.following import PAUSE, RUNS, follow, is_final, persist
 from regraft.client.uploading import with_located_source, with_uploads
-from regraft.domain import JSON, AdaptationSpec, State
+from regraft.domain import JSON, AdaptationSpec, Mode, Placement, State
 from regraft.errors import CancelledRunError
 from regraft.reference import located
 
@@ -80,9 +80,39 @@ class Client:
         return self.connection.ask("POST", path, json=body)
 
     def roll_back(self, name: str) -> JSON:
-        """Let the version answer that did before the one that answers now."""
-        path, version = _path("endpoints", name, "rollback"), self.endpoint(name)["version"]
+        """End the trial of a version, or else let the version answer that did before."""
+        found = self.endpoint(name)
+        version = found["trial"]["version"] if found["trial"] else found["version"]
+        path = _path("endpoints", name, "rollback")
         return self.connection.ask("POST", path, json={"from": version})
+
+    def try_out(
+        self, name: str, version: int, mode: Mode, share: float, force: bool = False
+    ) -> JSON:
+        """Let a version answer a share of the requests as a canary, or be asked copies of them as a
+        shadow."""
+        body = {"version": version, "mode": mode, "share": share, "force": force}
+        return self.connection.ask("POST", _path("endpoints", name, "try"), json=body)
+
+    def place(self, name: str, wanted: Placement) -> JSON:
+        """Where an endpoint shall answer."""
+        path = _path("endpoints", name, "placement")
+        return self.connection.ask("PUT", path, json=wanted.model_dump())
+
+    def history(self, name: str) -> list[JSON]:
+        """All changes of an endpoint, the newest first."""
+        items: list[JSON] = self.connection.ask("GET", _path("endpoints", name, "history"))["items"]
+        return items
+
+    def live(self, name: str) -> list[JSON]:
+        """How the versions of an endpoint do while they answer."""
+        items: list[JSON] = self.connection.ask("GET", _path("endpoints", name, "live"))["items"]
+        return items
+
+    def feedback(self, name: str, labels: list[JSON]) -> JSON:
+        """Tell true labels: each an `id` of a request, a `label`, and a `row` unless it is 0."""
+        path = _path("endpoints", name, "feedback")
+        return self.connection.ask("POST", path, json={"labels": labels})
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
         """The readable answers of an endpoint, one an input: a text, or the content of a file."""

@@ -1,9 +1,10 @@
-"""Paired bootstrap intervals."""
+"""95 % intervals: of paired differences, and of shares."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 from regraft.contract import Array
 from regraft.domain import JSON
@@ -21,6 +22,20 @@ class Interval:
 
     def as_dict(self) -> JSON:
         return asdict(self)
+
+
+def share(hits: int, of: int) -> Interval:
+    """A share of independent trials, at least one. Source: Wilson 1927."""
+    low, high = binomtest(hits, of).proportion_ci(method="wilson")
+    return Interval(hits / of, float(low), float(high))
+
+
+def difference_of_shares(one: Interval, other: Interval) -> Interval:
+    """One share less another of other trials. Source: Newcombe 1998, method 10."""
+    value = one.value - other.value
+    below = np.hypot(one.value - one.low, other.high - other.value)
+    above = np.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, float(value - below), float(value + above))
 
 
 def paired_bootstrap(

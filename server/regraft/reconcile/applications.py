@@ -4,6 +4,8 @@ from typing import Any
 
 from ray import serve
 
+from regraft.domain import Placement
+from regraft.reconcile.placing import Standing
 from regraft.reconcile.ports import is_loopback
 from regraft.serving.batcher import Limits
 from regraft.serving.replica import Replica, ReplicaOptions
@@ -12,8 +14,12 @@ from regraft.settings import Settings
 
 POOL = "pool"
 CONTROL = "control"
+DEDICATED = "endpoint-"
+"""Before the name of an endpoint in that of its application."""
 HEALTH_SECONDS = 2
 ONGOING = 2000
+UPSCALE_SECONDS = 3.0
+MEASURE_SECONDS = 1.0
 
 
 GRPC_SERVICES = "regraft.serving.grpc_service.add_services"
@@ -34,18 +40,71 @@ def start_serve(settings: Settings, port: int, grpc_port: int) -> None:
 def deploy_pool(settings: Settings) -> None:
     """The shared pool at `/v2`: every endpoint, without a database. It reserves no CPU, so that
     training has them all; its threads are bounded instead."""
-    options = ReplicaOptions(
+    threads = settings.threads or max(1, available_cpus() // settings.replicas)
+    options = replica_options(settings, threads, bool(settings.use_gpu))
+    pool = _deployment(Replica, "Pool", settings.replicas, ONGOING)
+    serve.run(pool.bind(options), name=POOL, route_prefix="/v2")
+
+
+def replica_options(
+    settings: Settings, threads: int, gpu: bool, only: str | None = None
+) -> ReplicaOptions:
+    return ReplicaOptions(
         root=settings.resolved_home,
-        threads=settings.threads or max(1, available_cpus() // settings.replicas),
+        threads=threads,
         limits=Limits(settings.max_batch_rows, settings.max_queued_rows),
         max_body=settings.max_body,
         max_json=settings.max_json,
         poll_interval=settings.poll_interval,
-        gpu=bool(settings.use_gpu),
+        gpu=gpu,
         local=is_loopback(settings.host),
+        only=only,
     )
-    pool = _deployment(Replica, "Pool", settings.replicas, ONGOING)
-    serve.run(pool.bind(options), name=POOL, route_prefix="/v2")
+
+
+class DedicatedApplications:
+    """Applications with the replicas of one endpoint each."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def standing(self) -> dict[str, Standing]:
+        return {
+            name.removeprefix(DEDICATED): Standing(found.status == "RUNNING", found.message)
+            for name, found in serve.status().applications.items()
+            if name.startswith(DEDICATED) and found.status != "DELETING"
+        }
+
+    def deploy(self, name: str, placement: Placement, prefix: str) -> None:
+        """Start it, or change what is different; returns before its replicas are there."""
+        bound = _dedicated(name, placement, self.settings)
+        serve.run_many(
+            [serve.RunTarget(bound, f"{DEDICATED}{name}", prefix)],
+            wait_for_ingress_deployment_creation=False,
+            wait_for_applications_running=False,
+        )
+
+    def delete(self, name: str) -> None:
+        serve.delete(f"{DEDICATED}{name}", _blocking=False)
+
+
+def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
+    threads = settings.threads or max(1, int(placement.cpus))
+    options = replica_options(settings, threads, placement.gpus > 0, only=name)
+    deployment = _deployment(Replica, "Endpoint", None, ONGOING).options(
+        ray_actor_options={"num_cpus": placement.cpus, "num_gpus": placement.gpus},
+        autoscaling_config={
+            "min_replicas": placement.min_replicas,
+            "initial_replicas": max(1, placement.min_replicas),
+            "max_replicas": placement.max_replicas,
+            "target_ongoing_requests": placement.target_ongoing,
+            "upscale_delay_s": UPSCALE_SECONDS,
+            "downscale_delay_s": placement.idle_seconds,
+            "metrics_interval_s": MEASURE_SECONDS,
+            "look_back_period_s": UPSCALE_SECONDS,
+        },
+    )
+    return deployment.bind(options)
 
 
 def deploy_control(control: type, settings: Settings) -> None:
@@ -54,10 +113,10 @@ def deploy_control(control: type, settings: Settings) -> None:
     serve.run(app.bind(settings), name=CONTROL, route_prefix="/")
 
 
-def _deployment(kind: type, name: str, replicas: int, ongoing: int) -> Any:
+def _deployment(kind: type, name: str, replicas: int | None, ongoing: int) -> Any:
     return serve.deployment(serve.ingress()(kind)).options(
         name=name,
-        num_replicas=replicas,
+        **({} if replicas is None else {"num_replicas": replicas}),
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,

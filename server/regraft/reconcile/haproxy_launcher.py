@@ -7,7 +7,7 @@ seconds, and HAProxy waits as long, at most one, before it asks another replica.
 replicas take turns, so that each finds its caches cold, and logs every request. It binds its
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
-do not: it is one for the pool then.
+do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -35,6 +35,10 @@ _SLOW_CONNECT = re.compile(r"^(\s+timeout connect )5s$")
 _PREFERENCE = re.compile(r"^    use-server \S+ if \{ srv_conn\(\S+\) eq 0 \}$")
 _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
+_OWN = re.compile(r"^    acl (is_\S+) req\.hdr\(application\) -m str endpoint-(\S+)$")
+# A gRPC message begins with five bytes of its own; every request of ours that names a model does so
+# in its first field, whose tag and length go before the name (protobuf.dev, Encoding).
+_NAMED = "    acl {} req.body,bytes(5,{}),hex -m str {}"
 _NO_GRPC_DEFAULT = "    default_backend default_grpc_backend"
 _OPEN_SOCKET = re.compile(r"^(\s+stats socket \S+ mode )666\b")
 
@@ -64,7 +68,7 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in OPTIONS or _PREFERENCE.match(line):
+        if line in OPTIONS or _PREFERENCE.match(line) or " req.body,bytes(5," in line:
             continue
         if line in preferred:
             yield preferred[line]
@@ -75,6 +79,9 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
         if pool and line == _NO_GRPC_DEFAULT:
             line = f"    default_backend {pool}"
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
+        if own := _OWN.match(line):
+            start = bytes([0x0A, len(own[2])]) + own[2].encode()
+            yield _NAMED.format(own[1], len(start), start.hex().upper())
         if line.strip() == "defaults":
             yield from OPTIONS
 

@@ -100,10 +100,11 @@ def _end_applications(serve: Any, joined: bool) -> None:
     if not joined:
         serve.shutdown()
         return
-    from regraft.reconcile.applications import CONTROL, POOL
+    from regraft.reconcile.applications import CONTROL, DEDICATED, POOL
 
-    for name in serve.status().applications.keys() & {POOL, CONTROL}:
-        serve.delete(name)
+    for name in serve.status().applications:
+        if name in (POOL, CONTROL) or name.startswith(DEDICATED):
+            serve.delete(name)
 
 
 def _listening(settings: Settings) -> Settings:

@@ -1,8 +1,9 @@
 """The endpoint table: which version answers under which name, as numbered, immutable files."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from regraft.registry.blobs import write_atomically
 
@@ -10,12 +11,32 @@ KEPT = 20
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A version that is tried beside the one that answers, as `Trial` says."""
+
+    version: int
+    manifest: str
+    mode: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Route:
-    """One endpoint of the table, and the manifest of the version that it serves."""
+    """One endpoint of the table, and the manifest of the version that it serves. The replicas of a
+    `dedicated` one are its own."""
 
     name: str
     version: int
     manifest: str
+    tried: Tried | None = None
+    dedicated: bool = False
+
+    def versions(self) -> "tuple[Route, ...]":
+        """The version that answers, then the one that is tried, each as a route by itself."""
+        stable = Route(self.name, self.version, self.manifest)
+        if self.tried is None:
+            return (stable,)
+        return stable, Route(self.name, self.tried.version, self.tried.manifest)
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,7 @@ class EndpointTable:
     routes: tuple[Route, ...]
 
     def write(self, directory: Path) -> None:
-        content = {"revision": self.revision, "endpoints": [vars(route) for route in self.routes]}
+        content = {"revision": self.revision, "endpoints": [asdict(route) for route in self.routes]}
         write_atomically(_path(directory, self.revision), json.dumps(content).encode())
         for old in revisions(directory)[:-KEPT]:
             _path(directory, old).unlink(missing_ok=True)
@@ -34,8 +55,12 @@ class EndpointTable:
     @classmethod
     def read(cls, directory: Path, revision: int) -> "EndpointTable":
         content = json.loads(_path(directory, revision).read_bytes())
-        routes = tuple(Route(**route) for route in content["endpoints"])
-        return cls(content["revision"], routes)
+        return cls(content["revision"], tuple(map(_route, content["endpoints"])))
+
+
+def _route(content: dict[str, Any]) -> Route:
+    tried = content.get("tried")
+    return Route(**{**content, "tried": tried and Tried(**tried)})
 
 
 def revisions(directory: Path) -> list[int]:

@@ -50,6 +50,11 @@ class Home:
         return self.cache / "statistics"
 
     @property
+    def predictions(self) -> Path:
+        """What replicas predicted, on its way into the database."""
+        return self.root / "predictions"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

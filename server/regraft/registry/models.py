@@ -4,12 +4,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from regraft.domain import JSON, Blob, Endpoint, ModelVersion
 from regraft.errors import ConflictError, UnknownNameError
 from regraft.registry import schema
-from regraft.registry.endpoint_table import EndpointTable, Route, revisions
+from regraft.registry.endpoint_rows import (
+    allowed_version,
+    current_table,
+    end_trial,
+    move,
+    read_endpoint,
+    read_endpoints,
+    record,
+)
+from regraft.registry.endpoint_table import revisions
 
 
 class ModelRegistry:
@@ -39,7 +48,7 @@ class ModelRegistry:
                     summary=summary,
                 )
             )
-            table = _move(connection, name, version, "publish") if promote else None
+            table = move(connection, name, version, "publish") if promote else None
         if table is not None:
             table.write(self.tables)
         return ModelVersion(name, version, manifest, now, summary)
@@ -48,34 +57,21 @@ class ModelRegistry:
         """Point the endpoint at this version; ConflictError if its verdict is negative, unless
         `force`."""
         with self.engine.begin() as connection:
-            query = select(schema.versions.c.version, schema.versions.c.summary)
-            rows = connection.execute(query.where(schema.versions.c.name == name)).all()
-            known = {row.version: row.summary for row in rows}
-            if version not in known:
-                raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
-            if known[version].get("verdict") == "negative" and not force:
-                raise ConflictError(
-                    f"Transfer made version {version} of '{name}' worse than a baseline: its "
-                    "verdict is negative, so that the endpoint stays. To move it nevertheless, "
-                    "promote with force."
-                )
-            table = _move(connection, name, version, "promote")
+            allowed_version(connection, name, version, force)
+            table = move(connection, name, version, "promote")
         table.write(self.tables)
         return self.endpoint(name)
 
-    def roll_back(self, name: str, expected: int | None = None) -> Endpoint:
-        """Point the endpoint at the version that it served before.
+    def roll_back(
+        self, name: str, expected: int | None = None, reason: str | None = None
+    ) -> Endpoint:
+        """End the trial of a version, or else let the version answer that did before.
 
-        An endpoint that does not serve the version `expected` stays as it is, so that a request
-        may be repeated: its own first try, or somebody else, has moved it already.
+        Where the version `expected` neither answers nor is tried nothing changes, so that a request
+        may be repeated: its own first try, or somebody else, has moved the endpoint already.
         """
         with self.engine.begin() as connection:
-            row = _endpoint_row(connection, name)
-            moves = expected in (None, row.version)
-            if moves and row.previous is None:
-                raise ConflictError(f"The endpoint '{name}' has no earlier version to go back to.")
-            if moves:
-                _move(connection, name, row.previous, "rollback")
+            _step_back(connection, read_endpoint(connection, name), expected, reason)
         # The first try may have been ended between its transaction and its file.
         self.synchronise()
         return self.endpoint(name)
@@ -83,19 +79,18 @@ class ModelRegistry:
     def synchronise(self) -> int:
         """Write the current table if its file is missing; its revision."""
         with self.reading.begin() as connection:
-            table = _table(connection)
+            table = current_table(connection)
         if table.revision not in revisions(self.tables):
             table.write(self.tables)
         return table.revision
 
     def endpoint(self, name: str) -> Endpoint:
         with self.reading.begin() as connection:
-            return _endpoint(_endpoint_row(connection, name))
+            return read_endpoint(connection, name)
 
     def endpoints(self) -> list[Endpoint]:
-        query = select(schema.endpoints).order_by(schema.endpoints.c.name)
         with self.reading.begin() as connection:
-            return [_endpoint(row) for row in connection.execute(query)]
+            return read_endpoints(connection)
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """All versions, or those of one model, which then must exist."""
@@ -121,50 +116,17 @@ class ModelRegistry:
         raise UnknownNameError(f"version of '{name}'", str(version), known)
 
 
-def _move(connection: Connection, name: str, version: int, action: str) -> EndpointTable:
-    now = datetime.now(UTC)
-    made = connection.execute(
-        insert(schema.revisions).values(name=name, version=version, action=action, time=now)
-    )
-    (revision,) = made.inserted_primary_key or (0,)
-    change = {"version": version, "revision": revision, "changed": now}
-    query = select(schema.endpoints).where(schema.endpoints.c.name == name)
-    current = connection.execute(query).first()
-    if current is None:
-        connection.execute(insert(schema.endpoints).values(name=name, **change))
-    elif current.version != version:
-        connection.execute(
-            update(schema.endpoints)
-            .where(schema.endpoints.c.name == name)
-            .values(previous=current.version, **change)
-        )
-    return _table(connection)
-
-
-def _table(connection: Connection) -> EndpointTable:
-    revision = connection.scalar(select(func.max(schema.revisions.c.revision)))
-    served = select(
-        schema.endpoints.c.name, schema.endpoints.c.version, schema.versions.c.manifest
-    ).join(
-        schema.versions,
-        (schema.versions.c.name == schema.endpoints.c.name)
-        & (schema.versions.c.version == schema.endpoints.c.version),
-    )
-    rows = connection.execute(served.order_by(schema.endpoints.c.name))
-    return EndpointTable(revision or 0, tuple(Route(*row) for row in rows))
-
-
-def _endpoint_row(connection: Connection, name: str) -> "Row[Any]":
-    query = select(schema.endpoints).where(schema.endpoints.c.name == name)
-    row = connection.execute(query).first()
-    if row is None:
-        known = connection.scalars(select(schema.endpoints.c.name)).all()
-        raise UnknownNameError("endpoint", name, known)
-    return row
-
-
-def _endpoint(row: "Row[Any]") -> Endpoint:
-    return Endpoint(row.name, row.version, row.previous, row.revision, schema.aware(row.changed))
+def _step_back(
+    connection: Connection, endpoint: Endpoint, expected: int | None, reason: str | None
+) -> None:
+    name, trial, action = endpoint.name, endpoint.trial, "rollback"
+    if trial is not None and expected in (None, trial.version):
+        end_trial(connection, name)
+        record(connection, name, endpoint.version, action, reason)
+    elif expected in (None, endpoint.version):
+        if endpoint.previous is None:
+            raise ConflictError(f"The endpoint '{name}' has no earlier version to go back to.")
+        move(connection, name, endpoint.previous, action, reason)
 
 
 def _version(row: "Row[Any]") -> ModelVersion:

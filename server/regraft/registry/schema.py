@@ -6,11 +6,14 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
     Engine,
+    Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -55,6 +58,56 @@ revisions = Table(
     Column("name", String(63), nullable=False),
     Column("version", Integer, nullable=False),
     Column("action", String(16), nullable=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+)
+
+reasons = Table(
+    "reasons",
+    metadata,
+    Column("revision", ForeignKey("revisions.revision"), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("name", ForeignKey("endpoints.name"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("share", Float, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("name", ForeignKey("endpoints.name"), primary_key=True),
+    Column("wanted", JSON, nullable=False),
+    Column("placed", Boolean, nullable=False, default=False),
+    Column("waiting", Text),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("endpoint", String(63), nullable=False),
+    Column("request", String(128), nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("score", Float),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Index("predictions_of_requests", "endpoint", "request", "row"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("endpoint", String(63), primary_key=True),
+    Column("request", String(128), primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("label", Text, nullable=False),
     Column("time", DateTime(timezone=True), nullable=False),
 )
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from regraft.registry.blobs import BlobStore
+from regraft.registry.feedback import FeedbackRegistry
 from regraft.registry.home import Home
 from regraft.registry.models import ModelRegistry
+from regraft.registry.rollouts import RolloutRegistry
 from regraft.registry.runs import RunRegistry
 from regraft.registry.schema import connect
 from regraft.registry.uploads import UploadRegistry
@@ -27,6 +29,14 @@ class Registry:
     @cached_property
     def models(self) -> ModelRegistry:
         return ModelRegistry(self.engine, self.home.tables)
+
+    @cached_property
+    def rollouts(self) -> RolloutRegistry:
+        return RolloutRegistry(self.engine, self.home.tables)
+
+    @cached_property
+    def feedback(self) -> FeedbackRegistry:
+        return FeedbackRegistry(self.engine, self.home.predictions)
 
     @cached_property
     def runs(self) -> RunRegistry:

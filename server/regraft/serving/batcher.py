@@ -75,20 +75,23 @@ class Batcher:
         self.limits = limits
         self.telemetry = telemetry
         self.waiting: list[Item] = []
+        self.later: list[Item] = []
         self.queued = 0
         self.busy = False
         self.calm = False
         self.short = Short(limits.short_seconds)
 
-    async def predict(self, predictor: Predictor, rows: Sequence[Any]) -> Tensors:
-        """Response tensors for the rows of one request, in order."""
+    async def predict(
+        self, predictor: Predictor, rows: Sequence[Any], later: bool = False
+    ) -> Tensors:
+        """Response tensors for the rows of one request, in order; `later`: once nobody waits."""
         if len(rows) > self.limits.queued_rows:
             raise TooLargeError(
                 f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."
             )
         if self.queued + len(rows) > self.limits.queued_rows:
             raise OverloadedError(f"The queue is full: {self.queued} rows are waiting.")
-        items = [self._enqueue(predictor, part) for part in self._parts(rows)]
+        items = [self._enqueue(predictor, part, later) for part in self._parts(rows)]
         if not self.busy:
             self.busy = True
             asyncio.get_running_loop().call_soon(self._start)
@@ -101,19 +104,25 @@ class Batcher:
         most = self.limits.batch_rows
         return [rows[start : start + most] for start in range(0, len(rows), most)]
 
-    def _enqueue(self, predictor: Predictor, rows: Sequence[Any]) -> Item:
+    def _enqueue(self, predictor: Predictor, rows: Sequence[Any], later: bool) -> Item:
         size = max(predictor.task.size(row) for row in rows)
         item = Item(predictor, rows, asyncio.get_running_loop().create_future(), size)
-        self.waiting.append(item)
-        self.queued += len(rows)
+        if later:
+            self.later.append(item)
+        else:
+            self.waiting.append(item)
+            self.queued += len(rows)
         return item
 
     def _start(self) -> None:
         batch = self._take()
+        alone = bool(batch)
+        if not batch and self.later:
+            batch = [self.later.pop(0)]
         self.busy = bool(batch)
         if not batch:
             return
-        if self.calm and not self.waiting and self.short.covers(batch[0]):
+        if alone and self.calm and not self.waiting and self.short.covers(batch[0]):
             self._end(batch, run_batch(batch))
             return
         loop = asyncio.get_running_loop()

@@ -3,8 +3,6 @@
 Ray Serve runs a gRPC server in each replica, which calls the replica's method of the same name.
 """
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +13,6 @@ from regraft.serving import grpc_protocol
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
 from regraft.serving.inference import EXTENSIONS, Inference
 from regraft.serving.protocol import PLATFORM
-from regraft.serving.telemetry import RequestRecord
 
 SERVICES = {
     f"{INFERENCE}.GRPCInferenceService": (
@@ -33,7 +30,6 @@ CODES = {
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
 }
-CANCELLED = 499
 LOOPBACK = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
 
 
@@ -98,7 +94,7 @@ class GRPCService:
 
     async def _is_ready(self, name: str, version: str | None) -> bool:
         try:
-            await self.inference.pool.waited_for(name, version)
+            (await self.inference.pool.waited_for(name)).named(version)
         except NotReadyError:
             return False
         return True
@@ -109,10 +105,11 @@ class GRPCService:
         )
 
     async def _ModelMetadata(self, message: Any) -> Any:
-        found = await self.inference.pool.waited_for(message.name, message.version or None)
+        served = await self.inference.pool.waited_for(message.name)
+        found = served.named(message.version or None)
         return MESSAGES["ModelMetadataResponse"](
             name=found.name,
-            versions=[str(found.version)],
+            versions=served.versions,
             platform=PLATFORM,
             inputs=grpc_protocol.metadata(found.task.request_tensors()),
             outputs=grpc_protocol.metadata(found.task.response_tensors()),
@@ -120,34 +117,20 @@ class GRPCService:
 
     async def _ModelInfer(self, message: Any) -> Any:
         """Counted and timed like a request over HTTP, with the status that it would have there."""
-        begin, status, rows, version = time.perf_counter(), 500, [], ""
-        try:
+        name, path = message.model_name, _path(message.model_version)
+        with self.inference.recorded(name, message.id) as call:
             limit = self.inference.caps.body
             if message.ByteSize() > limit:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
-            predictor = await self.inference.pool.waited_for(
-                message.model_name, message.model_version or None
-            )
-            version = str(predictor.version)
+            served = await self.inference.pool.waited_for(name)
             asked = grpc_protocol.parse_infer(message)
-            rows = await self.inference.rows(predictor, asked)
-            outputs = await self.inference.outputs(predictor, asked, rows)
-            answer = grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)
-            status = 200
-        except RegraftError as error:
-            status = error.status
-            raise
-        except asyncio.CancelledError:
-            status = CANCELLED
-            raise
-        finally:
-            name = message.model_name
-            known = name if name in self.inference.pool.routes else "unknown"
-            seconds = time.perf_counter() - begin
-            self.inference.telemetry.request(
-                RequestRecord(known, version, len(rows), status, seconds)
-            )
-        return answer
+            predictor, outputs = await self.inference.answer(call, served, path, asked)
+            return grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)
+
+
+def _path(version: str) -> dict[str, str]:
+    """What the path of a request over HTTP would hold."""
+    return {"version": version} if version else {}
 
 
 def code_of(error: RegraftError) -> grpc.StatusCode:

@@ -1,9 +1,7 @@
 """The Open Inference Protocol over HTTP: routes below the mount, and what goes wrong as JSON."""
 
-import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,17 +12,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regraft.errors import InvalidInputError, OverloadedError, RegraftError
+from regraft.errors import OverloadedError, RegraftError
+from regraft.serving.call import CLIENT_CLOSED, Call, request_id, status_of
 from regraft.serving.inference import Inference
 from regraft.serving.protocol import compressed, error_body
-from regraft.serving.telemetry import RequestRecord
 
 log = logging.getLogger("regraft.serving")
 
 Handler = Callable[[Request], Awaitable[Response]]
+Predicting = Callable[[Request, Call], Awaitable[Response]]
+MOUNT = "/v2"
 MODEL = "/models/{name}"
 VERSIONED = "/models/{name}/versions/{version}"
-CLIENT_CLOSED = 499
+REQUEST_ID = "X-Request-Id"
 
 
 def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
@@ -55,14 +55,17 @@ def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
 
 
 class BareMount:
-    """`/v2` means `/v2/`: Starlette would redirect, and clients that post would not follow."""
+    """Paths are those after `/v2`, wherever HAProxy mounts the application: one of an endpoint's
+    own is mounted at its model. `/v2` means `/v2/`: Starlette would redirect, and clients that post
+    would not follow."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
-            scope = {**scope, "path": f"{scope['path']}/"}
+        if scope["type"] == "http" and scope["path"].startswith(MOUNT):
+            path = "/v2/" if scope["path"] == MOUNT else scope["path"]
+            scope = {**scope, "path": path, "root_path": MOUNT}
         await self.app(scope, receive, send)
 
 
@@ -78,23 +81,19 @@ def _answer(handler: Handler) -> Handler:
     return answer
 
 
-def _timed(inference: Inference, handler: Handler) -> Handler:
-    """Count and time a prediction, whatever becomes of it."""
+def _timed(inference: Inference, handler: Predicting) -> Handler:
+    """Count and time a prediction, whatever becomes of it, and tell by which id it is known."""
 
     async def answer(request: Request) -> Response:
-        begin, status = time.perf_counter(), 500
-        request.state.rows, request.state.version = 0, ""
-        try:
-            response = await handler(request)
-            status = response.status_code
-        except RegraftError as error:
-            response = error_response(error)
-            status = response.status_code
-        except (ClientDisconnect, asyncio.CancelledError):
-            status = CLIENT_CLOSED
-            raise
-        finally:
-            _record(inference, request, status, time.perf_counter() - begin)
+        name, identifier = request.path_params["name"], request.headers.get(REQUEST_ID)
+        with inference.recorded(name, identifier) as call:
+            try:
+                response = await handler(request, call)
+            except RegraftError as error:
+                response = error_response(error)
+                call.status = response.status_code
+        if request_id(call.id) == call.id:
+            response.headers[REQUEST_ID] = call.id
         return _compressed(request, response)
 
     return answer
@@ -112,21 +111,11 @@ def _compressed(request: Request, response: Response) -> Response:
     return response
 
 
-def _record(inference: Inference, request: Request, status: int, seconds: float) -> None:
-    name = request.path_params["name"]
-    known = name if name in inference.pool.routes else "unknown"
-    inference.telemetry.request(
-        RequestRecord(known, request.state.version, request.state.rows, status, seconds)
-    )
-
-
 def error_response(error: RegraftError) -> Response:
-    """The protocol says 400 for every request that is wrong in itself."""
-    wrong = isinstance(error, InvalidInputError) and error.status == 422
     headers = {}
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(error.retry_after)
-    return _json(error_body(str(error)), 400 if wrong else error.status, headers)
+    return _json(error_body(str(error)), status_of(error), headers)
 
 
 def _json(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -1,7 +1,8 @@
 """What each route of the protocol does."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
 from regraft.serving.batcher import Batcher
+from regraft.serving.call import Call, recorded, told
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
+from regraft.serving.rollout import Served
+from regraft.serving.shadow import Shadows
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
@@ -47,6 +51,13 @@ class Inference:
         self.telemetry = telemetry
         self.caps = caps
         self.version = version
+        self.shadows = Shadows(batcher, telemetry)
+
+    def recorded(self, name: str, identifier: str | None) -> AbstractContextManager[Call]:
+        """A call of an endpoint whose record is told at its end; no name of a client's own making
+        is told."""
+        known = name if name in self.pool.routes else "unknown"
+        return recorded(self.telemetry, known, identifier)
 
     async def server(self, request: Request) -> Response:
         return JSONResponse({"name": "regraft", "version": self.version, "extensions": EXTENSIONS})
@@ -56,17 +67,17 @@ class Inference:
 
     async def ready(self, request: Request) -> Response:
         ready = self.pool.ready
-        missing = sorted(self.pool.routes.keys() - self.pool.predictors.keys())
-        failed = {name: failure.reason for name, failure in self.pool.failures.items()}
+        missing = self.pool.missing
+        failed = {failure.route.name: failure.reason for failure in self.pool.failures.values()}
         status = {"live": True, "ready": ready, "waiting_for": missing, "failed": failed}
         return JSONResponse({k: v for k, v in status.items() if v != [] and v != {}}, _ok(ready))
 
     async def model(self, request: Request) -> Response:
-        predictor = await self._predictor(request)
+        served, predictor = await self._named(request)
         return JSONResponse(
             {
                 "name": predictor.name,
-                "versions": [str(predictor.version)],
+                "versions": served.versions,
                 "platform": protocol.PLATFORM,
                 "inputs": protocol.tensor_metadata(predictor.task.request_tensors()),
                 "outputs": protocol.tensor_metadata(predictor.task.response_tensors()),
@@ -76,14 +87,14 @@ class Inference:
     async def model_ready(self, request: Request) -> Response:
         name = request.path_params["name"]
         try:
-            await self._predictor(request)
+            await self._named(request)
         except NotReadyError:
             return JSONResponse({"name": name, "ready": False}, 503)
         return JSONResponse({"name": name, "ready": True})
 
     async def config(self, request: Request) -> Response:
         """Triton's extension, as far as it means anything here."""
-        predictor = await self._predictor(request)
+        _, predictor = await self._named(request)
         return JSONResponse(protocol.model_config(predictor.name, predictor.task))
 
     async def all_statistics(self, request: Request) -> Response:
@@ -109,25 +120,27 @@ class Inference:
         return JSONResponse(rows)
 
     def _state(self, name: str) -> dict[str, str]:
-        known, failure = self.pool.predictors.get(name), self.pool.failures.get(name)
-        route = self.pool.routes[name]
-        version = str(known.version if known else route.version)
-        if known:
-            state, reason = "READY", ""
-        elif failure:
-            state, reason = "UNAVAILABLE", failure.reason
-        else:
-            state, reason = "LOADING", ""
-        return {"name": name, "version": version, "state": state, "reason": reason}
+        known, failure, route = self.pool.served.get(name), None, self.pool.routes[name]
+        if known is None:
+            failure = self.pool.failure(name)
+        version = str(known.stable.version if known else route.version)
+        elsewhere = route.dedicated and self.pool.only is None
+        state = "READY" if known or elsewhere else "UNAVAILABLE" if failure else "LOADING"
+        return {
+            "name": name,
+            "version": version,
+            "state": state,
+            "reason": failure.reason if failure else "",
+        }
 
     async def load(self, request: Request) -> Response:
         """Endpoints are loaded by themselves: this waits until one is."""
         await self._json(request)
-        await self._predictor(request)
+        await self._named(request)
         return JSONResponse({})
 
     async def unload(self, request: Request) -> Response:
-        await self._predictor(request)
+        await self._named(request)
         raise UnsupportedError(
             "An endpoint is unloaded when it is deleted: this would be for one replica alone."
         )
@@ -140,32 +153,34 @@ class Inference:
             raise BadRequestError("The body must be a JSON object, or empty.")
         return found
 
-    async def infer(self, request: Request) -> Response:
-        predictor = await self._predictor(request)
+    async def infer(self, request: Request, call: Call) -> Response:
+        served, _ = await self._named(request)
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
         body = await self._body(request)
         asked = protocol.parse_infer(body, length, self.caps.json)
-        rows = await self.rows(predictor, asked)
-        request.state.rows = len(rows)
-        outputs = await self.outputs(predictor, asked, rows)
+        predictor, outputs = await self.answer(call, served, request.path_params, asked)
         answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
         return Response(answer.body, 200, answer.headers)
+
+    async def answer(
+        self, call: Call, served: Served, path: Mapping[str, str], asked: protocol.InferRequest
+    ) -> tuple[Predictor, Sequence[protocol.Output]]:
+        """Which version answers a request, and what it says of what the request wants to know."""
+        call.id = asked.id or call.id
+        predictor = call.choose(served, path.get("version"))
+        rows = await self.rows(predictor, asked)
+        tensors = await self._predict(call, served, predictor, rows)
+        return predictor, protocol.choose_outputs(asked, tensors, predictor.task.labels)
 
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
         check_tensors(predictor.task.request_alternatives(), asked.tensors)
         return await _read(predictor.task, predictor.task.rows, asked.tensors)
 
-    async def outputs(
-        self, predictor: Predictor, asked: protocol.InferRequest, rows: Sequence[Any]
-    ) -> Sequence[protocol.Output]:
-        """What the request wants to know of its rows."""
-        tensors = await self.batcher.predict(predictor, rows)
-        return protocol.choose_outputs(asked, tensors, predictor.task.labels)
-
-    async def predict(self, request: Request) -> Response:
+    async def predict(self, request: Request, call: Call) -> Response:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
-        predictor = await self._predictor(request)
+        served, _ = await self._named(request)
+        predictor = call.choose(served, request.path_params.get("version"))
         body = await self._body(request)
         if is_form(request.headers):
             rows = await _read_form(predictor.task, request, body)
@@ -176,25 +191,34 @@ class Inference:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
             rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
-        tensors = await self._predict(request, predictor, rows)
+        tensors = await self._predict(call, served, predictor, rows)
         predictions = predictor.task.answers(tensors)
         return JSONResponse(
             {
                 "model": predictor.name,
                 "version": str(predictor.version),
+                "id": call.id,
                 "predictions": predictions,
             }
         )
 
-    async def _predict(self, request: Request, predictor: Predictor, rows: Sequence[Any]) -> Arrays:
-        request.state.rows = len(rows)
-        return await self.batcher.predict(predictor, rows)
+    async def _predict(
+        self, call: Call, served: Served, predictor: Predictor, rows: Sequence[Any]
+    ) -> Arrays:
+        """Response tensors, of which a copy is compared where a version is tried in the shadow."""
+        call.rows = len(rows)
+        tensors = await self.batcher.predict(predictor, rows)
+        call.told = told(predictor.task, tensors)
+        shadow = served.shadow(call.id)
+        if shadow is not None:
+            self.shadows.ask(shadow, rows, tensors)
+        return tensors
 
-    async def _predictor(self, request: Request) -> Predictor:
+    async def _named(self, request: Request) -> tuple[Served, Predictor]:
+        """What is loaded under the path's name, and the version that the path names."""
         path = request.path_params
-        predictor = await self.pool.waited_for(path["name"], path.get("version"))
-        request.state.version = str(predictor.version)
-        return predictor
+        served = await self.pool.waited_for(path["name"])
+        return served, served.named(path.get("version"))
 
     async def _body(self, request: Request) -> bytes:
         """The body, decoded; counted while it streams in."""

@@ -14,12 +14,15 @@ from regraft.registry.endpoint_table import EndpointTable, Route, revisions
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
 from regraft.serving.predictor import Opener, Predictor
+from regraft.serving.rollout import Served
 from regraft.serving.sessions import Runtime
 
 log = logging.getLogger("regraft.serving")
 
 RETRY_SECONDS = 30.0
 WAIT_SECONDS = 10.0
+VISIT_SECONDS = 60.0
+"""For how long another's endpoint stays loaded once it was asked for here."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +36,74 @@ class Failure:
 
 class Pool:
     """Loads what the newest table names. A version is loaded and warmed beside the old one and then
-    takes its place; if it cannot be loaded the old one stays and the failure is told."""
+    takes its place; if it cannot be loaded the old one stays and the failure is told.
 
-    def __init__(self, tables: Path, opener: Opener) -> None:
+    A pool for one endpoint `only` loads that one. Any other leaves dedicated endpoints to replicas
+    of their own, but for a while after it is asked for one: by whoever did not know of the change.
+    """
+
+    def __init__(self, tables: Path, opener: Opener, only: str | None = None) -> None:
         self.tables = tables
         self.opener = opener
+        self.only = only
         self.revision = -1
         self.routes: dict[str, Route] = {}
-        self.predictors: dict[str, Predictor] = {}
-        self.failures: dict[str, Failure] = {}
+        self.served: dict[str, Served] = {}
+        self.failures: dict[tuple[str, int], Failure] = {}
+        self.visited: dict[str, float] = {}
         self._hurry = asyncio.Event()
         self._changed = asyncio.Condition()
 
     @property
     def ready(self) -> bool:
-        """Whether every endpoint of the current table can answer."""
-        return self.revision >= 0 and self.routes.keys() <= self.predictors.keys()
+        """Whether every endpoint of the current table that is ours can answer."""
+        return self.revision >= 0 and not self.missing
 
-    def find(self, name: str, version: str | None = None) -> Predictor:
-        """The predictor of an endpoint, and of this version if one is named."""
-        found = self.predictors.get(name)
+    @property
+    def missing(self) -> list[str]:
+        """The endpoints that are ours and cannot answer yet, by name."""
+        ours = (name for name, route in self.routes.items() if self._ours(route))
+        return sorted(name for name in ours if name not in self.served)
+
+    def find(self, name: str) -> Served:
+        """What is loaded under a name."""
+        found = self.served.get(name)
         if found is None and name in self.routes:
             raise NotReadyError(f"Endpoint '{name}' is not ready: {self.why(name)}")
         if found is None:
             raise UnknownNameError("endpoint", name[:63], self.routes)
-        if version is not None and version != str(found.version):
-            raise UnknownNameError(f"version of '{name}'", version[:20], [str(found.version)])
         return found
 
+    def failure(self, name: str) -> Failure | None:
+        """What is wrong with the version that should answer, or with the one to be tried."""
+        wanted = self.routes[name].versions() if name in self.routes else ()
+        found = (self.failures.get((one.name, one.version)) for one in wanted)
+        return next((failure for failure in found if failure), None)
+
     def why(self, name: str) -> str:
-        failure = self.failures.get(name)
+        failure = self.failure(name)
         return failure.reason if failure else "it is loading."
 
-    async def waited_for(self, name: str, version: str | None = None) -> Predictor:
+    async def waited_for(self, name: str) -> Served:
         """Like `find`, but an endpoint that was published a moment ago is waited for."""
-        if name not in self.predictors:
+        if name not in self.served:
             await self._catch_up(name)
-        return self.find(name, version)
+        elif name in self.visited:
+            self.visited[name] = time.monotonic()
+        return self.find(name)
 
     async def _catch_up(self, name: str) -> None:
         """Have a newer table read now, and wait for the endpoint to load or to fail."""
         if name not in self.routes and await asyncio.to_thread(self._newest) is None:
             return
+        self.visited[name] = time.monotonic()
         self._hurry.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS), self._changed:
                 await self._changed.wait_for(lambda: self._settled(name))
 
     def _settled(self, name: str) -> bool:
-        return name in self.predictors or name in self.failures
+        return name in self.served or self.failure(name) is not None
 
     async def follow(self, seconds: float) -> None:
         """Refresh for ever, every `seconds` or sooner; an unreadable table is tried again."""
@@ -105,16 +127,60 @@ class Pool:
         if table is not None:
             self.revision = table.revision
             self.routes = {route.name: route for route in table.routes}
-            gone = self.predictors.keys() - self.routes.keys()
-            for name in gone:
-                del self.predictors[name]
-            if gone:
-                gc.collect()
-        for route in list(self.routes.values()):
-            if self._wanted(route):
-                await self._load(route)
-                async with self._changed:
-                    self._changed.notify_all()
+            wanted = {(one.name, one.version) for route in table.routes for one in route.versions()}
+            self.failures = {key: self.failures[key] for key in self.failures.keys() & wanted}
+        ours = [route for route in self.routes.values() if self._ours(route)]
+        self._keep({route.name for route in ours})
+        for route in ours:
+            if self._differs(route):
+                await self._bring(route)
+
+    def _ours(self, route: Route) -> bool:
+        if self.only is not None:
+            return route.name == self.only
+        if not route.dedicated:
+            return True
+        return time.monotonic() - self.visited.get(route.name, float("-inf")) < VISIT_SECONDS
+
+    def _keep(self, names: set[str]) -> None:
+        """Drop what is not ours any more; what has just become somebody else's stays for a while,
+        since some requests still find their way here."""
+        moved = (self.served.keys() - names) & self.routes.keys() - self.visited.keys()
+        self.visited |= dict.fromkeys(moved, time.monotonic())
+        gone = self.served.keys() - names - moved
+        for name in gone:
+            del self.served[name]
+            self.visited.pop(name, None)
+        if gone:
+            gc.collect()
+
+    def _differs(self, route: Route) -> bool:
+        """Whether what is loaded is not what the route wants."""
+        served = self.served.get(route.name)
+        if served is None or served.tried != route.tried:
+            return True
+        return served.stable.version != route.version
+
+    async def _bring(self, route: Route) -> None:
+        """Load what the route wants, and let it answer; as much of it as can be loaded."""
+        newest, *rest = [await self._loaded(one) for one in route.versions()]
+        known = self.served.get(route.name)
+        stable = newest or (known.stable if known else None)
+        if stable is None:
+            await self._tell()
+            return
+        candidate = rest[0] if rest else None
+        tried = route.tried if candidate is not None else None
+        found = self.served[route.name] = Served(stable, candidate, tried)
+        gone = known is not None and any(one not in found.predictors for one in known.predictors)
+        del known
+        if gone:
+            gc.collect()
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def _newest(self) -> EndpointTable | None:
         known = revisions(self.tables)
@@ -122,27 +188,28 @@ class Pool:
             return EndpointTable(0, ()) if self.revision < 0 else None
         return EndpointTable.read(self.tables, known[-1]) if known[-1] != self.revision else None
 
-    def _wanted(self, route: Route) -> bool:
-        current = self.predictors.get(route.name)
-        if current is not None and current.version == route.version:
-            return False
-        failure = self.failures.get(route.name)
-        return failure is None or failure.route != route or time.monotonic() > failure.again
+    async def _loaded(self, route: Route) -> Predictor | None:
+        """The predictor of this version, loaded now unless it is already or failed a moment ago."""
+        served = self.served.get(route.name)
+        for predictor in served.predictors if served else ():
+            if predictor.version == route.version:
+                return predictor
+        failure = self.failures.get((route.name, route.version))
+        if failure and failure.route == route and time.monotonic() < failure.again:
+            return None
+        return await self._load(route)
 
-    async def _load(self, route: Route) -> None:
+    async def _load(self, route: Route) -> Predictor | None:
         try:
             predictor = await asyncio.to_thread(self._open, route)
         except Exception as error:  # noqa: BLE001 - a damaged or foreign version may raise anything
             log.error("cannot load %s version %s: %s", route.name, route.version, error)
             reason = f"version {route.version} could not be loaded."
-            self.failures[route.name] = Failure(route, reason, time.monotonic() + RETRY_SECONDS)
-            return
-        self.failures.pop(route.name, None)
-        replaced = self.predictors.get(route.name)
-        self.predictors[route.name] = predictor
-        if replaced is not None:
-            del replaced
-            gc.collect()
+            failure = Failure(route, reason, time.monotonic() + RETRY_SECONDS)
+            self.failures[route.name, route.version] = failure
+            return None
+        self.failures.pop((route.name, route.version), None)
+        return predictor
 
     def _open(self, route: Route) -> Predictor:
         """Load and warm. Only the entry point of the version's own task is imported."""
@@ -153,6 +220,6 @@ class Pool:
         return predictor
 
 
-def new_pool(home: Home, runtime: Runtime) -> Pool:
+def new_pool(home: Home, runtime: Runtime, only: str | None = None) -> Pool:
     """A pool over this home, with no plugin loaded yet."""
-    return Pool(home.tables, Opener(home.blobs, Plugins(), runtime))
+    return Pool(home.tables, Opener(home.blobs, Plugins(), runtime), only)

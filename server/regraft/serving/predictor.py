@@ -80,10 +80,10 @@ def open_head(path: Path) -> Head:
     return SoftmaxHead(arrays["weight"], arrays["bias"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictor:
-    """A version, ready to answer. The encoder is its task, or one of another version whose rows are
-    encoded alike: a tokenizer takes ten megabytes."""
+    """A version, ready to answer, and equal to itself alone. The encoder is its task, or one of
+    another version whose rows are encoded alike: a tokenizer takes ten megabytes."""
 
     name: str
     version: int

@@ -2,7 +2,7 @@
 
 from ray.util.metrics import Counter, Histogram
 
-from regraft.serving.telemetry import BatchRecord, RequestRecord
+from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]
 ROWS = [1, 2, 4, 8, 16, 32, 64]
@@ -41,6 +41,15 @@ class RayMetrics:
         self.batches = Distribution("regraft_batch_rows", "Rows of a batch.", [*map(float, ROWS)])
         self.compute = Distribution("regraft_batch_seconds", "Computing a batch.", SECONDS)
 
+        self.copies = Distribution(
+            "regraft_shadow_seconds", "Answering a copy of a request by a shadow.", SECONDS
+        )
+        self.shadow_rows = Counter(
+            "regraft_shadow_rows",
+            "Rows of copies, by whether a shadow answered them alike.",
+            (*ENDPOINT, "outcome"),
+        )
+
     def batch(self, record: BatchRecord) -> None:
         only = next(iter(record.endpoints)) if len(record.endpoints) == 1 else ("several", "")
         shared = _tags(*only)
@@ -55,6 +64,16 @@ class RayMetrics:
         self.duration.observe(record.seconds, tags)
         if record.rows:
             self.rows.inc(record.rows, tags)
+
+    def shadow(self, record: ShadowRecord) -> None:
+        tags = _tags(record.name, record.version)
+        self.copies.observe(record.seconds, tags)
+        outcomes = {"failed": float(record.rows)}
+        if record.agreed is not None:
+            outcomes = {"agreed": record.agreed, "differed": record.rows - record.agreed}
+        for outcome, rows in outcomes.items():
+            if rows > 0:
+                self.shadow_rows.inc(rows, {**tags, "outcome": outcome})
 
 
 def _tags(name: str, version: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import new_pool
+from regraft.serving.predictions import Predictions
 from regraft.serving.sessions import Runtime
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Afterwards, Several, Telemetry
@@ -40,6 +41,8 @@ class ReplicaOptions:
     poll_interval: float
     gpu: bool = False
     local: bool = True
+    only: str | None = None
+    """The one endpoint of a replica that is not the shared pool's."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,12 @@ class Serving:
 def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
     home = Home(options.root)
-    pool = new_pool(home, Runtime(options.threads, options.gpu, home.optimised))
+    runtime = Runtime(options.threads, options.gpu, home.optimised)
+    pool = new_pool(home, runtime, options.only)
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
     statistics = Statistics(home.statistics)
-    told = Afterwards(Several(telemetry, statistics))
+    predictions = Predictions(home.predictions)
+    told = Afterwards(Several(telemetry, statistics, predictions))
     batcher = Batcher(worker, options.limits, told)
     caps = Caps(options.max_body, options.max_json)
     inference = Inference(pool, batcher, told, caps, version("regraft"), statistics)
@@ -66,23 +71,25 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
         """Load everything before the first request, then follow the table."""
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
-        counting = asyncio.create_task(_keep(statistics))
+        keeping = asyncio.create_task(_keep(statistics.write, predictions.write))
         yield
         following.cancel()
-        counting.cancel()
+        keeping.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
 
-    return Serving(build_app(inference, lifespan), GRPCService(inference, options.local))
+    app = build_app(inference, lifespan)
+    return Serving(app, GRPCService(inference, options.local))
 
 
-async def _keep(statistics: Statistics) -> None:
-    """Write the counts down for ever, now and then."""
+async def _keep(*writers: Callable[[], None]) -> None:
+    """Write down what was seen, for ever, now and then."""
     while True:
         await asyncio.sleep(KEEP_SECONDS)
-        try:
-            await asyncio.to_thread(statistics.write)
-        except OSError as error:
-            log.warning("cannot keep the statistics: %s", error)
+        for write in writers:
+            try:
+                await asyncio.to_thread(write)
+            except OSError as error:
+                log.warning("cannot keep what was seen: %s", error)
 
 
 class Replica:

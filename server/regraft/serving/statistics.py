@@ -16,11 +16,13 @@ from typing import Any
 from uuid import uuid4
 
 from regraft.registry.blobs import write_atomically
-from regraft.serving.telemetry import BatchRecord, RequestRecord
+from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 JSON = dict[str, Any]
 DURATIONS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
 STEPS = DURATIONS[3:]
+TRIAL = "trial"
+"""What tells whether a version may stay: requests that broke, and copies that were compared."""
 LEFT = 499
 """The status of a request whose client left: neither a success nor a failure."""
 
@@ -62,6 +64,18 @@ class Statistics:
             counts = self._of(record.name, record.version)
             counts["last_inference"] = time.time_ns() // 10**6
             _add(counts["inference_stats"][outcome], record.seconds)
+            # An overloaded replica says nothing of the version.
+            counts[TRIAL]["faults"] += record.status >= 500 and record.status != 503
+
+    def shadow(self, record: ShadowRecord) -> None:
+        with self.lock:
+            trial = self._of(record.name, record.version)[TRIAL]
+            _add(trial["copies"], record.seconds)
+            if record.agreed is None:
+                trial["failed"] += 1
+            else:
+                trial["compared"] += record.rows
+                trial["agreed"] += record.agreed
 
     def _of(self, name: str, version: str) -> JSON:
         self.changed = True
@@ -85,15 +99,12 @@ class Statistics:
 
     def total(self) -> list[JSON]:
         """Of all replicas, as the protocol tells them, ordered by name and version."""
-        summed: dict[tuple[str, str], JSON] = {}
-        for row in chain(json.loads(self._content()), self._others()):
-            _sum(summed.setdefault((row["name"], row["version"]), _nothing()), row)
-        ordered = sorted(summed.items(), key=lambda item: (item[0][0], int(item[0][1])))
+        ordered = sorted(self.summed().items(), key=lambda item: (item[0][0], int(item[0][1])))
         return [
             {
                 "name": name,
                 "version": version,
-                **counts,
+                **{key: value for key, value in counts.items() if key != TRIAL},
                 "batch_stats": [
                     {"batch_size": int(size), **steps}
                     for size, steps in sorted(
@@ -103,6 +114,14 @@ class Statistics:
             }
             for (name, version), counts in ordered
         ]
+
+    def summed(self) -> dict[tuple[str, str], JSON]:
+        """The counts of all replicas by endpoint and version, with those that the protocol does not
+        know."""
+        found: dict[tuple[str, str], JSON] = {}
+        for row in chain(json.loads(self._content()), self._others()):
+            _sum(found.setdefault((row["name"], row["version"]), _nothing()), row)
+        return found
 
     def _others(self) -> Iterator[JSON]:
         for path in self.folder.glob("*.json"):
@@ -121,6 +140,10 @@ def _nothing() -> JSON:
         "execution_count": 0,
         "inference_stats": _durations(DURATIONS),
         "batch_stats": {},
+        TRIAL: {
+            **dict.fromkeys(("faults", "failed", "compared", "agreed"), 0),
+            **_durations(["copies"]),
+        },
     }
 
 
@@ -134,6 +157,9 @@ def _sum(counts: JSON, row: JSON) -> None:
     for name in ("inference_count", "execution_count"):
         counts[name] += row[name]
     _sum_durations(counts["inference_stats"], row["inference_stats"])
+    for name in ("faults", "failed", "compared", "agreed"):
+        counts[TRIAL][name] += row[TRIAL][name]
+    _sum_durations({"copies": counts[TRIAL]["copies"]}, {"copies": row[TRIAL]["copies"]})
     for size, steps in row["batch_stats"].items():
         _sum_durations(counts["batch_stats"].setdefault(size, _durations(STEPS)), steps)
 

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from regraft.contract import Array
+
 
 @dataclass(frozen=True)
 class BatchPart:
@@ -40,13 +42,36 @@ class BatchRecord:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What was answered: a text (UTF-8) a row [B], and a score [B] where the task has one."""
+
+    texts: Array
+    scores: Array | None
+
+
+@dataclass(frozen=True)
 class RequestRecord:
-    """One answered request: its rows, the status it got and the time it took (s)."""
+    """One answered request: its rows, the status it got, the time it took (s), the id by which it
+    is known, and what was answered."""
 
     name: str
     version: str
     rows: int
     status: int
+    seconds: float
+    id: str = ""
+    told: Told | None = None
+
+
+@dataclass(frozen=True)
+class ShadowRecord:
+    """One copy of a request that a version was asked which is tried: how many of its rows it
+    answered as the other version did, None where it failed, and the time it took (s)."""
+
+    name: str
+    version: str
+    rows: int
+    agreed: float | None
     seconds: float
 
 
@@ -55,6 +80,7 @@ class Telemetry(Protocol):
 
     def batch(self, record: BatchRecord) -> None: ...
     def request(self, record: RequestRecord) -> None: ...
+    def shadow(self, record: ShadowRecord) -> None: ...
 
 
 class Several:
@@ -70,6 +96,10 @@ class Several:
     def request(self, record: RequestRecord) -> None:
         for listener in self.listeners:
             listener.request(record)
+
+    def shadow(self, record: ShadowRecord) -> None:
+        for listener in self.listeners:
+            listener.shadow(record)
 
 
 class Afterwards:
@@ -91,6 +121,9 @@ class Afterwards:
         self._promise()
         self.requests.append(record)
 
+    def shadow(self, record: ShadowRecord) -> None:
+        self.telemetry.shadow(record)
+
     def _promise(self) -> None:
         if not self.batches and not self.requests:
             asyncio.get_running_loop().call_later(self.seconds, self._pass_on)
@@ -111,4 +144,7 @@ class Silent:
         pass
 
     def request(self, record: RequestRecord) -> None:
+        pass
+
+    def shadow(self, record: ShadowRecord) -> None:
         pass

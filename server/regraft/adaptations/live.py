@@ -1,0 +1,90 @@
+"""How the versions of an endpoint do while they answer, beside how they did when judged."""
+
+import json
+from typing import Any
+
+from scipy.stats import chi2_contingency
+
+from regraft.domain import JSON
+from regraft.evaluation.intervals import share
+from regraft.registry.feedback import Live
+from regraft.registry.store import Registry
+from regraft.serving.statistics import TRIAL, Statistics
+
+LEAST_FOR_DRIFT = 50
+
+
+def describe_live(registry: Registry, name: str) -> list[JSON]:
+    """A record for each version of which something was seen, the newest first.
+
+    `accuracy` is the share of right answers among those whose true label came back, with its 95 %
+    interval; `drift` how far the labels it predicts are from those it predicted of the test part:
+    half the sum of the differences of their shares, 0 to 1, and how probable it is by chance (χ²).
+    """
+    live = {found.version: found for found in registry.feedback.live(name)}
+    counts = {
+        int(version): row
+        for (endpoint, version), row in Statistics(registry.home.statistics).summed().items()
+        if endpoint == name
+    }
+    versions = sorted(live.keys() | counts.keys(), reverse=True)
+    return [
+        {"version": v, **_counted(counts.get(v)), **_judged(registry, name, live.get(v), v)}
+        for v in versions
+    ]
+
+
+def _counted(row: JSON | None) -> JSON:
+    """Of requests since the server started."""
+    if row is None:
+        return {"requests": 0, "faults": 0, "mean_seconds": None, "shadow": None}
+    success, failed, trial = *(row["inference_stats"][k] for k in ("success", "fail")), row[TRIAL]
+    copies = trial["copies"]
+    shadow = {
+        "copies": copies["count"],
+        "failed": trial["failed"],
+        "agreement": trial["agreed"] / trial["compared"] if trial["compared"] else None,
+        "mean_seconds": copies["ns"] / 1e9 / copies["count"] if copies["count"] else None,
+    }
+    return {
+        "requests": success["count"] + failed["count"],
+        "faults": trial["faults"],
+        "mean_seconds": success["ns"] / 1e9 / success["count"] if success["count"] else None,
+        "shadow": shadow if copies["count"] else None,
+    }
+
+
+def _judged(registry: Registry, name: str, live: Live | None, version: int) -> JSON:
+    if live is None:
+        return {"judged": 0, "accuracy": None, "predicted": {}, "drift": None}
+    accuracy = share(live.right, live.judged).as_dict() if live.judged else None
+    tested = _tested(registry, name, version)
+    return {
+        "judged": live.judged,
+        "accuracy": accuracy,
+        "predicted": live.predicted,
+        "drift": drift(live.predicted, tested) if tested else None,
+    }
+
+
+def _tested(registry: Registry, name: str, version: int) -> dict[str, int] | None:
+    """How often each label was predicted of the test part, where labels are classes."""
+    manifest = registry.models.version(name, version).manifest
+    content = json.loads(registry.blobs.read(manifest.sha256))
+    report: dict[str, Any] = json.loads(registry.blobs.read(content["report"]["sha256"]))
+    confusion = report["metrics"].get("confusion")
+    if confusion is None:
+        return None
+    return dict(zip(content["labels"], map(sum, zip(*confusion, strict=True)), strict=True))
+
+
+def drift(predicted: dict[str, int], tested: dict[str, int]) -> JSON | None:
+    """The distance of two counts by label, and its probability by chance; None of few."""
+    labels = sorted(predicted.keys() | tested.keys())
+    rows = [[counts.get(label, 0) for label in labels] for counts in (predicted, tested)]
+    now, then = map(sum, rows)
+    if min(now, then) < LEAST_FOR_DRIFT or len(labels) < 2:
+        return None
+    pairs = zip(*rows, strict=True)
+    distance = sum(abs(one / now - other / then) for one, other in pairs) / 2
+    return {"distance": distance, "p": float(chi2_contingency(rows).pvalue)}

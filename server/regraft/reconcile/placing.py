@@ -1,0 +1,96 @@
+"""Endpoints with replicas of their own: what the registry wants of them becomes applications.
+
+An application comes up under a hidden prefix, and takes its endpoint's traffic once its replicas
+have loaded: a new one at its final prefix would let requests wait for that. Until then, and again
+after it has gone, the shared pool answers.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from regraft.domain import Endpoint, Placement
+from regraft.registry.store import Registry
+
+HIDDEN, OPEN = "/-warm/{}", "/v2/models/{}"
+ROUTED_SECONDS = 3.0
+"""How long it takes until every entry routes to an application that runs, and until every replica
+of the pool has loaded an endpoint that it is to answer again."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an application stands, and what is the matter with it."""
+
+    running: bool
+    message: str = ""
+
+
+class Applications(Protocol):
+    """Ray Serve's applications of dedicated endpoints, by the endpoint's name."""
+
+    def standing(self) -> Mapping[str, Standing]: ...
+    def deploy(self, name: str, placement: Placement, prefix: str) -> None: ...
+    def delete(self, name: str) -> None: ...
+
+
+@dataclass
+class Deployed:
+    """What was last deployed for an endpoint, and when."""
+
+    placement: Placement
+    prefix: str
+    since: float
+
+
+@dataclass
+class Placer:
+    """Brings the applications a step nearer to what the registry wants, each time it is asked."""
+
+    registry: Registry
+    applications: Applications
+    clock: Callable[[], float] = time.monotonic
+    known: dict[str, Deployed] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+
+    def step(self) -> None:
+        standing = self.applications.standing()
+        endpoints = {one.name: one for one in self.registry.models.endpoints()}
+        for one in endpoints.values():
+            if one.placement.dedicated:
+                self.left.pop(one.name, None)
+                self._bring(one, standing.get(one.name))
+            elif one.placed:
+                self.registry.rollouts.settle(one.name, placed=False)
+        for name in standing:
+            if name not in endpoints or not endpoints[name].placement.dedicated:
+                self._take_away(name)
+
+    def _bring(self, one: Endpoint, standing: Standing | None) -> None:
+        """Deploy, then open to traffic, then tell."""
+        known = self.known.get(one.name) if standing else None
+        # After a restart of ours it is not known how it was deployed: the same again changes none.
+        prefix = known.prefix if known else (OPEN if one.placed and standing else HIDDEN)
+        if known is None or known.placement != one.placement:
+            self._deploy(one, prefix)
+        elif standing is None or not standing.running:
+            why = (standing.message if standing else "") or "its replicas start"
+            self.registry.rollouts.settle(one.name, one.placed, why)
+        elif known.prefix == HIDDEN:
+            self._deploy(one, OPEN)
+        elif self.clock() - known.since > ROUTED_SECONDS:
+            self.registry.rollouts.settle(one.name, placed=True)
+
+    def _deploy(self, one: Endpoint, prefix: str) -> None:
+        self.applications.deploy(one.name, one.placement, prefix.format(one.name))
+        self.known[one.name] = Deployed(one.placement, prefix, self.clock())
+        if not one.placed:
+            self.registry.rollouts.settle(one.name, placed=False, waiting="its replicas start")
+
+    def _take_away(self, name: str) -> None:
+        """Once every replica of the pool answers for it."""
+        since = self.left.setdefault(name, self.clock())
+        if self.clock() - since > ROUTED_SECONDS:
+            self.applications.delete(name)
+            self.known.pop(name, None)

@@ -1,0 +1,128 @@
+"""The rows of endpoints: what one transaction reads of them and changes in them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, union, update
+
+from regraft.domain import Endpoint, Placement, Trial
+from regraft.errors import ConflictError, UnknownNameError
+from regraft.registry import schema
+from regraft.registry.endpoint_table import EndpointTable, Route, Tried
+
+
+def endpoint_row(connection: Connection, name: str) -> "Row[Any]":
+    """UnknownNameError, with those that there are, if there is no such endpoint."""
+    query = select(schema.endpoints).where(schema.endpoints.c.name == name)
+    row = connection.execute(query).first()
+    if row is None:
+        known = connection.scalars(select(schema.endpoints.c.name)).all()
+        raise UnknownNameError("endpoint", name, known)
+    return row
+
+
+def read_endpoint(connection: Connection, name: str) -> Endpoint:
+    row = endpoint_row(connection, name)
+    return _endpoint(row, trials(connection).get(name), placements(connection).get(name))
+
+
+def read_endpoints(connection: Connection) -> list[Endpoint]:
+    """All, by name."""
+    tried, placed = trials(connection), placements(connection)
+    query = select(schema.endpoints).order_by(schema.endpoints.c.name)
+    rows = connection.execute(query)
+    return [_endpoint(row, tried.get(row.name), placed.get(row.name)) for row in rows]
+
+
+def trials(connection: Connection) -> dict[str, Trial]:
+    return {
+        row.name: Trial(row.version, row.mode, row.share, schema.aware(row.since))
+        for row in connection.execute(select(schema.trials))
+    }
+
+
+def placements(connection: Connection) -> "dict[str, Row[Any]]":
+    return {row.name: row for row in connection.execute(select(schema.placements))}
+
+
+def _endpoint(row: "Row[Any]", trial: Trial | None, place: "Row[Any] | None") -> Endpoint:
+    more: dict[str, Any] = {"trial": trial}
+    if place is not None:
+        wanted = Placement.model_validate(place.wanted)
+        more |= {"placement": wanted, "placed": place.placed, "waiting": place.waiting}
+    changed = schema.aware(row.changed)
+    return Endpoint(row.name, row.version, row.previous, row.revision, changed, **more)
+
+
+def allowed_version(connection: Connection, name: str, version: int, force: bool) -> None:
+    """UnknownNameError if there is no such version, ConflictError if its verdict is negative,
+    unless `force`."""
+    query = select(schema.versions.c.version, schema.versions.c.summary)
+    rows = connection.execute(query.where(schema.versions.c.name == name)).all()
+    known = {row.version: row.summary for row in rows}
+    if version not in known:
+        raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
+    if known[version].get("verdict") == "negative" and not force:
+        raise ConflictError(
+            f"Transfer made version {version} of '{name}' worse than a baseline: its verdict is "
+            "negative, so that the endpoint stays. To move it nevertheless, promote with force."
+        )
+
+
+def record(
+    connection: Connection, name: str, version: int, action: str, reason: str | None = None
+) -> int:
+    """A change in the endpoint's history; its revision."""
+    made = connection.execute(
+        insert(schema.revisions).values(
+            name=name, version=version, action=action, time=datetime.now(UTC)
+        )
+    )
+    (revision,) = made.inserted_primary_key or (0,)
+    if reason is not None:
+        connection.execute(insert(schema.reasons).values(revision=revision, reason=reason))
+    return int(revision)
+
+
+def move(
+    connection: Connection, name: str, version: int, action: str, reason: str | None = None
+) -> EndpointTable:
+    """Let this version answer, which ends any trial."""
+    end_trial(connection, name)
+    revision = record(connection, name, version, action, reason)
+    change = {"version": version, "revision": revision, "changed": datetime.now(UTC)}
+    query = select(schema.endpoints).where(schema.endpoints.c.name == name)
+    current = connection.execute(query).first()
+    if current is None:
+        connection.execute(insert(schema.endpoints).values(name=name, **change))
+    elif current.version != version:
+        connection.execute(
+            update(schema.endpoints)
+            .where(schema.endpoints.c.name == name)
+            .values(previous=current.version, **change)
+        )
+    return current_table(connection)
+
+
+def end_trial(connection: Connection, name: str) -> None:
+    connection.execute(delete(schema.trials).where(schema.trials.c.name == name))
+
+
+def current_table(connection: Connection) -> EndpointTable:
+    """What replicas are to serve, as of this transaction."""
+    revision = connection.scalar(select(func.max(schema.revisions.c.revision)))
+    columns, endpoints, tried = schema.versions.c, schema.endpoints.c, schema.trials.c
+    wanted = union(select(endpoints.name, endpoints.version), select(tried.name, tried.version))
+    query = select(columns.name, columns.version, columns.manifest)
+    rows = connection.execute(query.where(tuple_(columns.name, columns.version).in_(wanted)))
+    manifests = {(row.name, row.version): row.manifest for row in rows}
+    routes = []
+    for one in read_endpoints(connection):
+        beside = None
+        if one.trial is not None:
+            manifest = manifests[one.name, one.trial.version]
+            beside = Tried(one.trial.version, manifest, one.trial.mode, one.trial.share)
+        routes.append(
+            Route(one.name, one.version, manifests[one.name, one.version], beside, one.placed)
+        )
+    return EndpointTable(revision or 0, tuple(routes))

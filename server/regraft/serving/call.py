@@ -1,0 +1,89 @@
+"""One prediction request while it is answered, and the record that is left of it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect
+
+from regraft.contract import Array, Arrays, Task
+from regraft.errors import InvalidInputError, RegraftError
+from regraft.serving.predictor import Predictor
+from regraft.serving.rollout import Served
+from regraft.serving.telemetry import RequestRecord, Telemetry, Told
+
+CLIENT_CLOSED = 499
+LONGEST_ID = 128
+
+
+@dataclass
+class Call:
+    """What is known of a request so far; `status` is 0 until it is known how it ended."""
+
+    name: str
+    id: str
+    begin: float = field(default_factory=time.perf_counter)
+    version: str = ""
+    rows: int = 0
+    status: int = 0
+    told: Told | None = None
+
+    def choose(self, served: Served, version: str | None) -> Predictor:
+        """The version that answers, which the record is to name."""
+        predictor = served.choose(self.id, version)
+        self.version = str(predictor.version)
+        return predictor
+
+
+@contextmanager
+def recorded(telemetry: Telemetry, name: str, identifier: str | None) -> Iterator[Call]:
+    """A call whose record is told at its end, whatever becomes of it."""
+    call = Call(name, request_id(identifier))
+    try:
+        yield call
+        call.status = call.status or 200
+    except RegraftError as error:
+        call.status = status_of(error)
+        raise
+    except (ClientDisconnect, asyncio.CancelledError):
+        call.status = CLIENT_CLOSED
+        raise
+    finally:
+        seconds = time.perf_counter() - call.begin
+        telemetry.request(
+            RequestRecord(
+                call.name, call.version, call.rows, call.status or 500, seconds, call.id, call.told
+            )
+        )
+
+
+def request_id(given: str | None) -> str:
+    """The id that a client gave its request, if it is of use as one; else one of our own."""
+    if given and len(given) <= LONGEST_ID and given.isascii() and given.isprintable():
+        return given
+    return secrets.token_hex(8)
+
+
+def status_of(error: RegraftError) -> int:
+    """The protocol says 400 for every request that is wrong in itself."""
+    wrong = isinstance(error, InvalidInputError) and error.status == 422
+    return 400 if wrong else error.status
+
+
+def told(task: Task, tensors: Arrays) -> Told | None:
+    """The one text a row that the task answers with, and how sure it is; None if it has no such."""
+    texts = [s.name for s in task.response_tensors() if s.datatype == "BYTES" and len(s.shape) == 1]
+    if not texts:
+        return None
+    return Told(tensors[texts[0]], tensors.get("score"))
+
+
+def agreement(one: Arrays, other: Arrays) -> Array:
+    """How much of each row's first answer is the same in both, from 0 to 1 [B]."""
+    name = next(iter(one))
+    same: Array = one[name] == other[name]
+    shares: Array = same.reshape(len(same), -1).mean(1)
+    return shares
