@@ -87,3 +87,60 @@ def test_a_promotion_names_one_version_and_nothing_else(site, body):
 @pytest.mark.parametrize("path", ["/v1/models/no", "/v1/endpoints/no", "/v1/models/no/versions/1"])
 def test_what_is_not_there_is_not_found(site, path):
     assert site.http.get(path).status_code == 404
+
+
+def test_a_version_is_tried_and_taken_back(site):
+    site.publish(), site.publish()
+    asked = {"version": 1, "mode": "shadow", "share": 0.5}
+    tried = site.http.post("/v1/endpoints/tweets/try", json=asked).json()
+    assert {key: tried["trial"][key] for key in asked} == asked
+    back = site.http.post("/v1/endpoints/tweets/rollback", json={"from": 1}).json()
+    assert (back["version"], back["trial"]) == (2, None)
+    actions = [
+        one["action"] for one in site.http.get("/v1/endpoints/tweets/history").json()["items"]
+    ]
+    assert actions == ["rollback", "shadow", "publish", "publish"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"version": 1, "share": 0},
+        {"version": 1, "share": 1.01},
+        {"version": 1, "mode": "loud"},
+        {"version": "1"},
+        {"version": 1, "extra": 1},
+    ],
+)
+def test_a_trial_that_makes_no_sense_is_refused(site, asked):
+    site.publish(), site.publish()
+    assert site.http.post("/v1/endpoints/tweets/try", json=asked).status_code == 422
+
+
+def test_a_placement_is_taken_or_refused_whole(site):
+    site.publish()
+    path = "/v1/endpoints/tweets/placement"
+    wanted = {"placement": "dedicated", "min_replicas": 0, "max_replicas": 3}
+    placed = site.http.put(path, json=wanted).json()["placement"]
+    assert (placed["max_replicas"], placed["cpus"], placed["placed"]) == (3, 1.0, False)
+    refused = site.http.put(path, json={**wanted, "min_replicas": 4})
+    assert refused.status_code == 422
+    assert "min_replicas (4) is more than max_replicas (3)" in refused.json()["detail"]
+    assert site.http.get("/v1/endpoints/tweets").json()["placement"] == placed
+
+
+def test_true_labels_are_kept_and_counted(site):
+    site.publish()
+    path = "/v1/endpoints/tweets/feedback"
+    labels = {"labels": [{"id": "r1", "label": "a"}, {"id": "r1", "label": "b", "row": 1}]}
+    assert site.http.post(path, json=labels).json() == {"kept": 2, "known": 0}
+    assert site.http.post(path, json={"labels": []}).status_code == 422
+    assert site.http.post(path, json={"labels": [{"id": "", "label": "a"}]}).status_code == 422
+    assert site.http.post("/v1/endpoints/no/feedback", json=labels).status_code == 404
+
+
+def test_an_endpoint_that_nobody_asked_has_nothing_to_tell(site):
+    site.publish()
+    assert site.http.get("/v1/endpoints/tweets/live").json() == {"items": []}
+    assert site.http.get("/v1/endpoints/no/live").status_code == 404

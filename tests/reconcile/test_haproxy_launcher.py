@@ -18,6 +18,7 @@ from regraft.reconcile.haproxy_launcher import (
     configuration_files,
     real_binary,
 )
+from regraft.serving.grpc_messages import MESSAGES
 
 needs_haproxy = pytest.mark.skipif(real_binary() is None, reason="no HAProxy on this platform")
 
@@ -99,9 +100,11 @@ def test_nothing_is_preferred_where_there_is_one_replica(written: Path) -> None:
     assert "use-server" not in completed(alone)
 
 
-def test_grpc_calls_that_name_no_application_are_for_the_pool(tmp_path: Path) -> None:
+@pytest.fixture
+def grpc_frontend(tmp_path: Path) -> str:
+    """Completed, as Ray writes it for the pool, an endpoint of its own and the control plane."""
     backends = {}
-    for number, name in enumerate(("control", "pool")):
+    for number, name in enumerate(("control", "pool", "endpoint-own.one")):
         servers = [ServerConfig(f"{name}-0", "127.0.0.1", 40000 + number)]
         for protocol in (RequestProtocol.HTTP, RequestProtocol.GRPC):
             key = f"{protocol.value.lower()}-{name}"
@@ -112,9 +115,22 @@ def test_grpc_calls_that_name_no_application_are_for_the_pool(tmp_path: Path) ->
     path = _written(tmp_path, backends, HTTPOptions(host="127.0.0.1", port=8000), grpc)
     before = path.read_text()
     assert before.count("default_backend default_grpc_backend\n") == 1
-    section = _section(completed(before), "frontend grpc_frontend")
-    assert section.endswith("    default_backend grpc-pool")
-    assert "    bind 127.0.0.1:8001 proto h2\n" in section
+    after = completed(before)
+    assert completed(after) == after
+    return _section(after, "frontend grpc_frontend")
+
+
+def test_grpc_calls_that_name_no_application_are_for_the_pool(grpc_frontend: str) -> None:
+    assert grpc_frontend.endswith("    default_backend grpc-pool")
+    assert "    bind 127.0.0.1:8001 proto h2\n" in grpc_frontend
+
+
+def test_grpc_calls_go_to_the_replicas_of_the_endpoint_that_they_name(grpc_frontend: str) -> None:
+    message = MESSAGES["ModelInferRequest"](model_name="own.one", id="seven").SerializeToString()
+    start = message[: 2 + len("own.one")].hex().upper()
+    rule = f"    acl is_grpc-endpoint-own.one req.body,bytes(5,9),hex -m str {start}\n"
+    assert rule in grpc_frontend
+    assert grpc_frontend.count("req.body") == 1
 
 
 def test_only_these_lines_change(written: Path) -> None:

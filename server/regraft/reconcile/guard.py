@@ -1,5 +1,7 @@
-"""A version that does worse than the one before it is taken back: more of its requests break, they
-take far longer, or more of its answers turn out wrong."""
+"""A version that does worse than the one before it is taken back: more of its requests break, its
+rows take far longer to compute, or more of its answers turn out wrong.
+
+How long whole requests take depends on the load, which may differ between then and now."""
 
 import time
 from collections.abc import Callable
@@ -20,19 +22,20 @@ MORE_FAULTS = 0.02
 """Broken requests more than the other version has, as a share, that are put up with."""
 LEAST_TIMED = 50
 SLOWER = 3.0
-"""How many times as long requests may take, if it is also `SLOWER_SECONDS` longer."""
-SLOWER_SECONDS = 0.05
+"""How many times as long a row may take to compute, if it is also `SLOWER_SECONDS` longer."""
+SLOWER_SECONDS = 0.02
+MOVES = ("publish", "promote", "rollback")
 LEAST_JUDGED = 30
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What has been seen of a version: requests, those that broke, the time that the answered ones
-    took in all (s), and of those whose true label came back how many were right."""
+    """What has been seen of a version: requests, those that broke, the rows that were computed and
+    the time that took in all (s), and of those whose true label came back how many were right."""
 
     requests: int = 0
     faults: int = 0
-    answered: int = 0
+    rows: int = 0
     seconds: float = 0.0
     judged: int = 0
     right: int = 0
@@ -61,12 +64,12 @@ def _breaks(new: Seen, old: Seen) -> str | None:
 
 
 def _drags(new: Seen, old: Seen) -> str | None:
-    if min(new.answered, old.answered) < LEAST_TIMED:
+    if min(new.rows, old.rows) < LEAST_TIMED:
         return None
-    ours, theirs = new.seconds / new.answered, old.seconds / old.answered
+    ours, theirs = new.seconds / new.rows, old.seconds / old.rows
     if ours < SLOWER * theirs or ours - theirs < SLOWER_SECONDS:
         return None
-    return f"Its requests took {ours * 1e3:.0f} ms, the other version's {theirs * 1e3:.0f} ms."
+    return f"A row took it {ours * 1e3:.0f} ms, the other version {theirs * 1e3:.0f} ms."
 
 
 def _errs(new: Seen, old: Seen) -> str | None:
@@ -112,21 +115,27 @@ class Guard:
             canary = one.trial.mode == CANARY
             return (one.trial.version, one.version, one.trial.since) if canary else None
         fresh = self.clock() - one.changed.astimezone(UTC).timestamp() < WATCHED_SECONDS
-        if one.previous is None or not fresh:
+        if one.previous is None or not fresh or self._went_back(one.name):
             return None
         return one.version, one.previous, one.changed
+
+    def _went_back(self, name: str) -> bool:
+        """Whether the version that answers is one to which the endpoint was rolled back."""
+        moves = (one.action for one in self.registry.rollouts.history(name) if one.action in MOVES)
+        return next(moves, None) == "rollback"
 
 
 def _seen(counts: JSON | None, live: Live | None) -> Seen:
     judged, right = (live.judged, live.right) if live else (0, 0)
     if counts is None:
         return Seen(judged=judged, right=right)
+    batches = counts["batch_stats"]
     success, failed = counts["inference_stats"]["success"], counts["inference_stats"]["fail"]
     return Seen(
         requests=success["count"] + failed["count"],
         faults=counts[TRIAL]["faults"],
-        answered=success["count"],
-        seconds=success["ns"] / 1e9,
+        rows=sum(int(size) * steps["compute_infer"]["count"] for size, steps in batches.items()),
+        seconds=sum(step["ns"] for steps in batches.values() for step in steps.values()) / 1e9,
         judged=judged,
         right=right,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -23,7 +23,6 @@ LONGEST_ID = 128
 class Call:
     """What is known of a request so far; `status` is 0 until it is known how it ended."""
 
-    name: str
     id: str
     begin: float = field(default_factory=time.perf_counter)
     version: str = ""
@@ -39,9 +38,12 @@ class Call:
 
 
 @contextmanager
-def recorded(telemetry: Telemetry, name: str, identifier: str | None) -> Iterator[Call]:
-    """A call whose record is told at its end, whatever becomes of it."""
-    call = Call(name, request_id(identifier))
+def recorded(
+    telemetry: Telemetry, name: Callable[[], str], identifier: str | None
+) -> Iterator[Call]:
+    """A call whose record is told at its end, whatever becomes of it, under the name that the
+    endpoint has then."""
+    call = Call(request_id(identifier))
     try:
         yield call
         call.status = call.status or 200
@@ -55,7 +57,7 @@ def recorded(telemetry: Telemetry, name: str, identifier: str | None) -> Iterato
         seconds = time.perf_counter() - call.begin
         telemetry.request(
             RequestRecord(
-                call.name, call.version, call.rows, call.status or 500, seconds, call.id, call.told
+                name(), call.version, call.rows, call.status or 500, seconds, call.id, call.told
             )
         )
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.errors import OverloadedError, RegraftError
-from regraft.serving.call import CLIENT_CLOSED, Call, request_id, status_of
+from regraft.serving.call import CLIENT_CLOSED, Call, status_of
 from regraft.serving.inference import Inference
 from regraft.serving.protocol import compressed, error_body
 
@@ -82,7 +82,8 @@ def _answer(handler: Handler) -> Handler:
 
 
 def _timed(inference: Inference, handler: Predicting) -> Handler:
-    """Count and time a prediction, whatever becomes of it, and tell by which id it is known."""
+    """Count and time a prediction, whatever becomes of it. Ray Serve gives each request an id,
+    unless it has one, and tells it with the answer."""
 
     async def answer(request: Request) -> Response:
         name, identifier = request.path_params["name"], request.headers.get(REQUEST_ID)
@@ -92,8 +93,6 @@ def _timed(inference: Inference, handler: Predicting) -> Handler:
             except RegraftError as error:
                 response = error_response(error)
                 call.status = response.status_code
-        if request_id(call.id) == call.id:
-            response.headers[REQUEST_ID] = call.id
         return _compressed(request, response)
 
     return answer

@@ -55,9 +55,10 @@ class Inference:
 
     def recorded(self, name: str, identifier: str | None) -> AbstractContextManager[Call]:
         """A call of an endpoint whose record is told at its end; no name of a client's own making
-        is told."""
-        known = name if name in self.pool.routes else "unknown"
-        return recorded(self.telemetry, known, identifier)
+        is told. One that was published a moment ago is known by then."""
+        return recorded(
+            self.telemetry, lambda: name if name in self.pool.routes else "unknown", identifier
+        )
 
     async def server(self, request: Request) -> Response:
         return JSONResponse({"name": "regraft", "version": self.version, "extensions": EXTENSIONS})

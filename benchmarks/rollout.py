@@ -1,0 +1,238 @@
+"""Rollouts under load, and what each costs callers: `python -m benchmarks.rollout`.
+
+Twenty requests a second from three clients while an endpoint is promoted, rolled back, given a
+canary, placed on replicas of its own, scaled from one to three and back to none, and loses a
+replica to SIGKILL. Every line counts answers and failures; the last tells what a shadow adds.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import httpx
+import psutil
+
+from benchmarks.server import REGRAFT, environment, served
+from benchmarks.serving import KINDS, WINDOW, Asked, cache
+from regraft.client import Client
+from regraft.domain import JSON, Placement
+
+NAME = "tweets"
+RATE = 20.0
+CLIENTS = 3
+
+
+class Load:
+    """Requests at a steady rate from clients that each open a connection a request."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/v2/models/{NAME}/predict"
+        self.stopped = threading.Event()
+        self.versions: list[str] = []
+        self.seconds: list[float] = []
+        self.failures: list[str] = []
+        self.threads = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _work(self) -> None:
+        pause = CLIENTS / RATE
+        while not self.stopped.is_set():
+            begin = time.monotonic()
+            try:
+                answer = httpx.post(self.url, json={"inputs": ["what a day"]}, timeout=60)
+            except httpx.HTTPError as error:
+                self.failures.append(repr(error))
+            else:
+                self._count(answer)
+            self.seconds.append(time.monotonic() - begin)
+            self.stopped.wait(max(0.0, pause - (time.monotonic() - begin)))
+
+    def _count(self, answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            self.versions.append(answer.json()["version"])
+        else:
+            self.failures.append(f"{answer.status_code} {answer.text[:100]}")
+
+
+def under_load(url: str, what: str, change: Callable[[], object]) -> None:
+    """One change in the midst of load, and what callers saw of it."""
+    with Load(url) as load:
+        time.sleep(2)
+        begin = time.monotonic()
+        told = change()
+        took = time.monotonic() - begin
+        time.sleep(4)
+    shares = {v: load.versions.count(v) / len(load.versions) for v in sorted(set(load.versions))}
+    answered = ", ".join(f"version {version} {share:.0%}" for version, share in shares.items())
+    print(
+        f"{what:34} {len(load.versions):5} answered ({answered}), {len(load.failures)} failed, "
+        f"slowest {max(load.seconds):.2f} s, {took:.1f} s{f': {told}' if told else ''}",
+        flush=True,
+    )
+    for failure in sorted(set(load.failures)):
+        print(f"    {failure}")
+
+
+def done(_: object) -> None:
+    """There is nothing more to tell of it."""
+
+
+def canary(client: Client) -> None:
+    client.try_out(NAME, 1, "canary", 0.1, force=True)
+    time.sleep(20)
+
+
+def own_replicas() -> list[psutil.Process]:
+    """Those of the endpoint alone."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if f"ServeReplica:endpoint-{NAME}" in " ".join(process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def until(condition: Callable[[], object], seconds: float) -> float:
+    """How long it took to come true."""
+    begin = time.monotonic()
+    while not condition():
+        if time.monotonic() - begin > seconds:
+            raise TimeoutError(f"not within {seconds} s")
+        time.sleep(0.1)
+    return time.monotonic() - begin
+
+
+def place(client: Client, **wanted: object) -> str:
+    """Until the endpoint's own replicas answer, or the pool again."""
+    placement = Placement.model_validate(wanted)
+    client.place(NAME, placement)
+
+    def settled() -> bool:
+        return bool(client.endpoint(NAME)["placement"]["placed"]) == placement.dedicated
+
+    seconds = until(settled, 120)
+    if not placement.dedicated:
+        until(lambda: not own_replicas(), 60)
+    return f"placed after {seconds:.1f} s"
+
+
+def scale(url: str, connections: int) -> str:
+    """Many at a time until there are three replicas, then few until there is one again."""
+    body = {"inputs": ["what a day and what a night this has been"] * 16}
+    address = f"{url}/v2/models/{NAME}/predict"
+    stop, statuses = threading.Event(), []
+
+    def work() -> None:
+        while not stop.is_set():
+            statuses.append(httpx.post(address, json=body, timeout=60).status_code)
+
+    with ThreadPoolExecutor(connections) as pool:
+        for _ in range(connections):
+            pool.submit(work)
+        try:
+            up = until(lambda: len(own_replicas()) == 3, 120)
+        finally:
+            stop.set()
+    down = until(lambda: len(own_replicas()) == 1, 120)
+    failed = sum(status != 200 for status in statuses)
+    return f"3 replicas after {up:.0f} s, 1 after {down:.0f} s, {failed} of {len(statuses)} failed"
+
+
+def two_replicas(client: Client, **wanted: object) -> None:
+    place(client, **wanted, min_replicas=2, max_replicas=2)
+    until(lambda: len(own_replicas()) == 2, 60)
+
+
+def kill_one() -> str:
+    before = own_replicas()
+    before[0].kill()
+    seconds = until(
+        lambda: len(own_replicas()) == len(before) and before[0] not in own_replicas(), 60
+    )
+    return f"another after {seconds:.1f} s"
+
+
+def to_none_and_back(client: Client, url: str) -> str:
+    place(client, placement="dedicated", min_replicas=0, cpus=0.5, idle_seconds=2)
+    gone = until(lambda: not own_replicas(), 90)
+    begin = time.monotonic()
+    address, asked = f"{url}/v2/models/{NAME}/predict", {"inputs": ["a"]}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: httpx.post(address, json=asked, timeout=60), range(8)))
+    seconds, failed = time.monotonic() - begin, sum(a.status_code != 200 for a in answers)
+    return f"none after {gone:.0f} s; 8 requests then answered in {seconds:.1f} s, {failed} failed"
+
+
+def shadow(client: Client, url: str, asked: Asked, rounds: int) -> str:
+    """p50 at one connection with and without a shadow, window by window."""
+    ratios = []
+    for _ in range(rounds):
+        client.roll_back(NAME) if client.endpoint(NAME)["trial"] else None
+        time.sleep(1.5)
+        without = asked.http(url, 1, WINDOW)["p50_ms"]
+        client.try_out(NAME, 1, "shadow", 0.1)
+        time.sleep(1.5)
+        ratios.append(asked.http(url, 1, WINDOW)["p50_ms"] / without)
+    time.sleep(2)
+    seen: JSON = next(row for row in client.live(NAME) if row["version"] == 1)["shadow"]
+    client.roll_back(NAME)
+    return (
+        f"p50 {median(ratios):.2f} times that without ({min(ratios):.2f} to {max(ratios):.2f}), "
+        f"{seen['copies']} copies, {seen['agreement']:.1%} agreed"
+    )
+
+
+def publish(home: Path) -> None:
+    """Two versions, of which the second answers."""
+    env = environment(home, Path(tempfile.gettempdir()) / "rg-none")
+    data = str(KINDS["text"].data(cache()))
+    for rows in ("400", "600"):
+        command = [*REGRAFT, "adapt", data, "--name", NAME, "--source", "minilm-l6"]
+        subprocess.run([*command, "--limit-rows", rows, "--force"], env=env, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="With two versions of an endpoint `tweets`.")
+    parser.add_argument("--rounds", type=int, default=12)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rg") as folder:
+        home = given.home or Path(folder) / "home"
+        if given.home is None:
+            publish(home)
+        with served(home) as url, Client(url) as client:
+            run(client, url, Asked(home, KINDS["text"], KINDS["text"].lines(cache())), given.rounds)
+
+
+def run(client: Client, url: str, asked: Asked, rounds: int) -> None:
+    httpx.post(f"{url}/v2/models/{NAME}/predict", json={"inputs": ["a"]}, timeout=60)
+    under_load(url, "roll back", lambda: done(client.roll_back(NAME)))
+    under_load(url, "promote", lambda: done(client.promote(NAME, 2, force=True)))
+    under_load(url, "canary 10 %", lambda: canary(client))
+    under_load(url, "end of the canary", lambda: done(client.roll_back(NAME)))
+    one = {"placement": "dedicated", "cpus": 0.5, "target_ongoing": 2, "idle_seconds": 5}
+    under_load(url, "own replicas", lambda: place(client, **one, max_replicas=3))
+    under_load(url, "1 → 3 → 1 replicas", lambda: scale(url, 12))
+    under_load(url, "two replicas", lambda: two_replicas(client, **one))
+    under_load(url, "SIGKILL of one of them", kill_one)
+    print(f"{'no replica, and back':34} {to_none_and_back(client, url)}", flush=True)
+    under_load(url, "back to the pool", lambda: place(client, placement="shared"))
+    print(f"{'shadow of 10 %':34} {shadow(client, url, asked, rounds)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Endpoints get replicas of their own step by step, and nobody waits for them."""
+
+from pathlib import Path
+
+import pytest
+
+from regraft.domain import Blob, Placement
+from regraft.reconcile.placing import ROUTED_SECONDS, Placer, Standing
+from regraft.registry.store import Registry
+
+OWN = Placement(placement="dedicated")
+
+
+class MadeUp:
+    """Applications that start when they are told to, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.apps: dict[str, Standing] = {}
+        self.done: list[tuple[str, ...]] = []
+
+    def standing(self) -> dict[str, Standing]:
+        return dict(self.apps)
+
+    def deploy(self, name: str, placement: Placement, prefix: str) -> None:
+        self.apps.setdefault(name, Standing(False, "no CPU is free"))
+        self.done.append(("deploy", name, prefix, str(placement.max_replicas)))
+
+    def delete(self, name: str) -> None:
+        del self.apps[name]
+        self.done.append(("delete", name))
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    made = Registry(tmp_path)
+    made.models.publish("m", Blob("a" * 64, 1), {}, promote=True)
+    return made
+
+
+@pytest.fixture
+def made_up() -> MadeUp:
+    return MadeUp()
+
+
+@pytest.fixture
+def placer(registry: Registry, made_up: MadeUp) -> Placer:
+    return Placer(registry, made_up, lambda: made_up.now)
+
+
+def placed(placer: Placer, made_up: MadeUp) -> None:
+    """Until the endpoint's own replicas answer."""
+    placer.registry.rollouts.place("m", OWN)
+    placer.step()
+    made_up.apps["m"] = Standing(True)
+    placer.step()
+    made_up.now += ROUTED_SECONDS + 1
+    placer.step()
+    assert placer.registry.models.endpoint("m").placed
+
+
+def test_replicas_come_up_in_hiding_and_then_take_the_traffic(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    registry.rollouts.place("m", OWN)
+    for _ in range(2):
+        placer.step()
+    assert made_up.done == [("deploy", "m", "/-warm/m", "1")]
+    assert registry.models.endpoint("m").waiting == "no CPU is free"
+    made_up.apps["m"] = Standing(True)
+    for _ in range(2):
+        placer.step()
+    assert made_up.done[1:] == [("deploy", "m", "/v2/models/m", "1")]
+    assert not registry.models.endpoint("m").placed, "not every entry knows of them yet"
+    made_up.now += ROUTED_SECONDS + 1
+    placer.step()
+    assert registry.models.endpoint("m").placed
+
+
+def test_another_placement_changes_the_application_where_it_is(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    placed(placer, made_up)
+    registry.rollouts.place("m", OWN.model_copy(update={"max_replicas": 3}))
+    for _ in range(2):
+        placer.step()
+    assert made_up.done[2:] == [("deploy", "m", "/v2/models/m", "3")]
+    assert registry.models.endpoint("m").placed
+
+
+def test_the_pool_answers_again_before_the_replicas_go(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    placed(placer, made_up)
+    registry.rollouts.place("m", Placement())
+    placer.step()
+    assert not registry.models.endpoint("m").placed
+    assert "m" in made_up.apps
+    made_up.now += ROUTED_SECONDS + 1
+    for _ in range(2):
+        placer.step()
+    assert made_up.done[-1] == ("delete", "m")
+    assert not made_up.apps
+
+
+def test_who_starts_anew_opens_what_was_open_and_hides_what_is_new(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    placed(placer, made_up)
+    for survived, prefix in ((True, "/v2/models/m"), (False, "/-warm/m")):
+        after = MadeUp()
+        after.apps = {"m": Standing(True)} if survived else {}
+        Placer(registry, after, lambda: 0.0).step()
+        assert after.done == [("deploy", "m", prefix, "1")]
+
+
+def test_an_application_of_no_endpoint_goes(placer: Placer, made_up: MadeUp) -> None:
+    made_up.apps["gone"] = Standing(True)
+    placer.step()
+    made_up.now += ROUTED_SECONDS + 1
+    placer.step()
+    assert made_up.done == [("delete", "gone")]
