@@ -128,8 +128,9 @@ def test_grpc_calls_that_name_no_application_are_for_the_pool(grpc_frontend: str
 def test_grpc_calls_go_to_the_replicas_of_the_endpoint_that_they_name(grpc_frontend: str) -> None:
     message = MESSAGES["ModelInferRequest"](model_name="own.one", id="seven").SerializeToString()
     start = message[: 2 + len("own.one")].hex().upper()
-    rule = f"    acl is_grpc-endpoint-own.one req.body,bytes(5,9),hex -m str {start}\n"
-    assert rule in grpc_frontend
+    rule = "    http-request set-header application endpoint-own.one if "
+    assert f"{rule}!{{ req.hdr(application) -m found }} " in grpc_frontend
+    assert f"{{ req.body,bytes(5,9),hex -m str {start} }}\n" in grpc_frontend
     assert grpc_frontend.count("req.body") == 1
 
 

@@ -84,6 +84,8 @@ def test_an_endpoint_moves_to_replicas_of_its_own_and_back_without_a_failure(
         wait_until(lambda: answers_of(server, "own") == after, 10, "gRPC went there too")
 
         wait_until(lambda: not own_replicas(server, "own"), 60, "no replica while nobody asks")
+        assert ask_by_grpc(server, "own") == "own"
+        wait_until(lambda: not own_replicas(server, "own"), 60, "none again")
         assert httpx.post(f"{server.url}{path}", content=body, timeout=60).status_code == 200
 
         with loaded([sender], 10) as tally:

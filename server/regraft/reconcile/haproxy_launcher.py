@@ -35,10 +35,14 @@ _SLOW_CONNECT = re.compile(r"^(\s+timeout connect )5s$")
 _PREFERENCE = re.compile(r"^    use-server \S+ if \{ srv_conn\(\S+\) eq 0 \}$")
 _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
-_OWN = re.compile(r"^    acl (is_\S+) req\.hdr\(application\) -m str endpoint-(\S+)$")
+_OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
+_FIRST_ROUTE = "    acl is_list_applications "
 # A gRPC message begins with five bytes of its own; every request of ours that names a model does so
 # in its first field, whose tag and length go before the name (protobuf.dev, Encoding).
-_NAMED = "    acl {} req.body,bytes(5,{}),hex -m str {}"
+_NAME_IT = (
+    "    http-request set-header application {} if !{{ req.hdr(application) -m found }} "
+    "{{ req.body,bytes(5,{}),hex -m str {} }}"
+)
 _NO_GRPC_DEFAULT = "    default_backend default_grpc_backend"
 _OPEN_SOCKET = re.compile(r"^(\s+stats socket \S+ mode )666\b")
 
@@ -63,13 +67,15 @@ def completed(configuration: str) -> str:
 
 
 def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
-    section, preferred = "", _preferred_servers(lines)
+    section, preferred, named = "", _preferred_servers(lines), _named(lines)
     pool = next((found[1] for line in lines if (found := _POOL.match(line))), None)
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in OPTIONS or _PREFERENCE.match(line) or " req.body,bytes(5," in line:
+        if line in OPTIONS or _PREFERENCE.match(line) or line in named:
             continue
+        if line.startswith(_FIRST_ROUTE):
+            yield from named
         if line in preferred:
             yield preferred[line]
         if section in PRIVATE_SECTIONS:
@@ -79,11 +85,17 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
         if pool and line == _NO_GRPC_DEFAULT:
             line = f"    default_backend {pool}"
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
-        if own := _OWN.match(line):
-            start = bytes([0x0A, len(own[2])]) + own[2].encode()
-            yield _NAMED.format(own[1], len(start), start.hex().upper())
         if line.strip() == "defaults":
             yield from OPTIONS
+
+
+def _named(lines: Sequence[str]) -> list[str]:
+    """For each endpoint with replicas of its own the rule that makes a call for it name them."""
+    found = []
+    for application, endpoint in (own.groups() for line in lines if (own := _OWN.match(line))):
+        start = bytes([0x0A, len(endpoint)]) + endpoint.encode()
+        found.append(_NAME_IT.format(application, len(start), start.hex().upper()))
+    return found
 
 
 def _preferred_servers(lines: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ github.com/kserve/open-inference-protocol, specification/protocol/open_inference
 github.com/grpc/grpc, src/proto/grpc/health/v1/health.proto.
 """
 
+import copyreg
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import (
@@ -90,4 +91,15 @@ def _describe(message: DescriptorProto, package: str, fields: str) -> None:
         message.oneof_decl.add(name=CHOICE)
 
 
+def _read(name: str, content: bytes) -> Any:
+    return MESSAGES[name].FromString(content)
+
+
+def _written(message: Any) -> tuple[Any, ...]:
+    return _read, (message.DESCRIPTOR.name, message.SerializeToString())
+
+
 MESSAGES = {**_messages(INFERENCE, _INFERENCE), **_messages(HEALTH, _HEALTH)}
+for _kind in MESSAGES.values():
+    # Where an endpoint has no replica at the moment Ray's proxy hands a request on, pickled.
+    copyreg.pickle(_kind, _written)
