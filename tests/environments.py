@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,17 +22,17 @@ def cache() -> Path:
     return folder
 
 
-def client_python(name: str, *requirements: str) -> Path:
-    """The Python of an environment with these packages."""
+def client_python(name: str, *requirements: str, python: str = sys.executable) -> Path:
+    """The Python of an environment with these packages, made by the Python at `python`."""
     folder = cache() / "environments" / name
-    python, done = folder / "bin" / "python", folder / "complete"
+    own, done = folder / "bin" / "python", folder / "complete"
     with _alone(folder):
         if not done.is_file() or done.read_text() != " ".join(requirements):
-            venv.create(folder, with_pip=True, clear=True)
-            command = [str(python), "-m", "pip", "install", "--quiet", *requirements]
+            subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
+            command = [str(own), "-m", "pip", "install", "--quiet", *requirements]
             subprocess.run(command, check=True, stdout=sys.stderr, timeout=600)
             done.write_text(" ".join(requirements))
-    return python
+    return own
 
 
 def made_by_this_code(name: str, make: Callable[[Path], None]) -> Path:

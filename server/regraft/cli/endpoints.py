@@ -21,11 +21,10 @@ ENDPOINTS = {
     "trial.mode": "TRIED AS",
     "trial.version": "TRIED",
     "placement.placement": "PLACEMENT",
-    "path": "PATH",
-    "changed": "CHANGED",
+    "changed": "CHANGED (UTC)",
 }
 HISTORY = {
-    "time": "TIME",
+    "time": "TIME (UTC)",
     "action": "ACTION",
     "version": "VERSION",
     "reason": "REASON",

@@ -20,14 +20,14 @@ MODELS = {
     "metrics.primary": "SCORE",
     "gain.value": "GAIN",
     "verdict": "VERDICT",
-    "created": "CREATED",
+    "created": "CREATED (UTC)",
 }
 ADAPTATIONS = {
     "id": "ID",
     "name": "NAME",
     "state": "STATE",
     "spec.strategy": "STRATEGY",
-    "submitted": "SUBMITTED",
+    "submitted": "SUBMITTED (UTC)",
     "reason": "REASON",
 }
 

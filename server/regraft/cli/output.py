@@ -1,12 +1,15 @@
 """What commands print: JSON for programs, tables for people."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
+
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.?\d*\+00:00$")
 
 _reserved: TextIO | None = None
 
@@ -73,4 +76,4 @@ def _text(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return str(value)
+    return _TIME.sub(r"\1 \2", str(value))

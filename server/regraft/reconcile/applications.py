@@ -121,5 +121,6 @@ def _deployment(kind: type, name: str, replicas: int | None, ongoing: int) -> An
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
         ray_actor_options={"num_cpus": 0},
-        logging_config={"enable_access_log": False},
+        # Ray would put together a line for each request, and then drop it.
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )

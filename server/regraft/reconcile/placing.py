@@ -53,10 +53,15 @@ class Placer:
     clock: Callable[[], float] = time.monotonic
     known: dict[str, Deployed] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
+    settled: bool = False
+    """Whether there is no such application, nor an endpoint that wants one."""
 
     def step(self) -> None:
-        standing = self.applications.standing()
         endpoints = {one.name: one for one in self.registry.models.endpoints()}
+        concerned = any(one.placement.dedicated or one.placed for one in endpoints.values())
+        if self.settled and not concerned:
+            return
+        standing = self.applications.standing()
         for one in endpoints.values():
             if one.placement.dedicated:
                 self.left.pop(one.name, None)
@@ -66,6 +71,7 @@ class Placer:
         for name in standing:
             if name not in endpoints or not endpoints[name].placement.dedicated:
                 self._take_away(name)
+        self.settled = not standing and not concerned
 
     def _bring(self, one: Endpoint, standing: Standing | None) -> None:
         """Deploy, then open to traffic, then tell."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 log = logging.getLogger("regraft.reconcile")
 
-PAUSE = 0.5
+PAUSE = 1.0
 
 
 class Reconciler:

@@ -1,7 +1,8 @@
 """Predictions that were made, and the true labels that came back for them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from regraft.registry.endpoint_rows import endpoint_row
 
 KEPT = 100_000
 """Predictions of an endpoint that are kept, the newest."""
+TOO_MANY = 0.05
+"""How many more there may be for a while, as a share."""
 RECENT = 2_000
 """The newest predictions of a version, of which it is told what it predicts."""
 
@@ -46,6 +49,7 @@ class FeedbackRegistry:
         self.engine = engine
         self.reading = schema.reader(engine)
         self.folder = folder
+        self.grown: Counter[str] = Counter()
 
     def ingest(self) -> int:
         """Take in what replicas left, and let the oldest go; how many predictions there were."""
@@ -54,11 +58,20 @@ class FeedbackRegistry:
         if rows:
             with self.engine.begin() as connection:
                 connection.execute(insert(schema.predictions), rows)
-                for endpoint in {row["endpoint"] for row in rows}:
+                for endpoint in self._grown(row["endpoint"] for row in rows):
                     _forget(connection, endpoint)
         for path in files:
             path.unlink(missing_ok=True)
         return len(rows)
+
+    def _grown(self, endpoints: Iterable[str]) -> list[str]:
+        """Those that got so many predictions since they were last looked at that the oldest may
+        have to go: to find these reads as many rows as are kept."""
+        self.grown.update(endpoints)
+        found = [endpoint for endpoint, count in self.grown.items() if count >= KEPT * TOO_MANY]
+        for endpoint in found:
+            del self.grown[endpoint]
+        return found
 
     def add(self, endpoint: str, labels: Sequence[TrueLabel]) -> int:
         """Keep true labels, also of requests whose predictions are still on their way; a label that

@@ -1,5 +1,8 @@
 """Telemetry as Ray metrics, which Ray's agent on each node offers in Prometheus form."""
 
+import asyncio
+from collections import defaultdict
+
 from ray.util.metrics import Counter, Histogram
 
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
@@ -8,6 +11,27 @@ SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10
 ROWS = [1, 2, 4, 8, 16, 32, 64]
 ENDPOINT = ("endpoint", "version")
 EXACT = "_exact"
+TELL_SECONDS = 0.5
+
+
+class Total:
+    """A counter that is told to Ray now and then: each time costs more than a request's share of a
+    batch. For use on the event loop."""
+
+    def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
+        self.counter = Counter(name, description, tag_keys)
+        self.waiting: dict[tuple[tuple[str, str], ...], float] = defaultdict(float)
+
+    def inc(self, value: float, tags: dict[str, str]) -> None:
+        if not self.waiting:
+            asyncio.get_running_loop().call_later(TELL_SECONDS, self._tell)
+        self.waiting[tuple(tags.items())] += value
+
+    def _tell(self) -> None:
+        waiting, self.waiting = self.waiting, defaultdict(float)
+        for tags, value in waiting.items():
+            if value > 0:
+                self.counter.inc(value, dict(tags))
 
 
 class Distribution:
@@ -16,24 +40,21 @@ class Distribution:
 
     def __init__(self, name: str, description: str, boundaries: list[float]) -> None:
         self.histogram = Histogram(name, description, boundaries, ENDPOINT)
-        self.sum = Counter(f"{name}{EXACT}", f"Sum of {name}.", ENDPOINT)
+        self.sum = Total(f"{name}{EXACT}", f"Sum of {name}.", ENDPOINT)
 
     def observe(self, value: float, tags: dict[str, str]) -> None:
         self.histogram.observe(value, tags)
-        if value > 0:
-            self.sum.inc(value, tags)
+        self.sum.inc(value, tags)
 
 
 class RayMetrics:
     """Counters and distributions by endpoint and version; no text of a user's is ever a label."""
 
     def __init__(self) -> None:
-        self.requests = Counter(
-            "regraft_requests",
-            "Prediction requests answered.",
-            tag_keys=("endpoint", "version", "status"),
+        self.requests = Total(
+            "regraft_requests", "Prediction requests answered.", (*ENDPOINT, "status")
         )
-        self.rows = Counter("regraft_rows", "Rows predicted.", ENDPOINT)
+        self.rows = Total("regraft_rows", "Rows predicted.", ENDPOINT)
         self.duration = Distribution(
             "regraft_request_seconds", "Request to answer, in the replica.", SECONDS
         )
@@ -44,7 +65,7 @@ class RayMetrics:
         self.copies = Distribution(
             "regraft_shadow_seconds", "Answering a copy of a request by a shadow.", SECONDS
         )
-        self.shadow_rows = Counter(
+        self.shadow_rows = Total(
             "regraft_shadow_rows",
             "Rows of copies, by whether a shadow answered them alike.",
             (*ENDPOINT, "outcome"),
@@ -62,8 +83,7 @@ class RayMetrics:
         tags = _tags(record.name, record.version)
         self.requests.inc(1, {**tags, "status": str(record.status)})
         self.duration.observe(record.seconds, tags)
-        if record.rows:
-            self.rows.inc(record.rows, tags)
+        self.rows.inc(record.rows, tags)
 
     def shadow(self, record: ShadowRecord) -> None:
         tags = _tags(record.name, record.version)
@@ -72,8 +92,7 @@ class RayMetrics:
         if record.agreed is not None:
             outcomes = {"agreed": record.agreed, "differed": record.rows - record.agreed}
         for outcome, rows in outcomes.items():
-            if rows > 0:
-                self.shadow_rows.inc(rows, {**tags, "outcome": outcome})
+            self.shadow_rows.inc(rows, {**tags, "outcome": outcome})
 
 
 def _tags(name: str, version: str) -> dict[str, str]:
