@@ -101,7 +101,8 @@ def measure(home: Path, kind: Kind, number: int, seconds: float) -> None:
     with served(home) as url:
         print(f"{kind.name}, round {number + 1}")
         report_latency(asked, url, seconds)
-        report_rate(rates, asked.http(url, 32, seconds))
+        for connections in (32, 64):
+            report_rate(rates, connections, asked.http(url, connections, seconds))
         report_replicas()
 
 
@@ -184,13 +185,11 @@ def report_latency(asked: Asked, url: str, seconds: float) -> None:
     )
 
 
-def report_rate(rates: dict[str, float], many: dict[str, Any]) -> None:
+def report_rate(rates: dict[str, float], connections: int, many: dict[str, Any]) -> None:
     limit = max(rates.values())
     print(f"  batch 16, in process: {limit:.0f} rows/s (sessions: {rates})")
-    print(
-        f"  32 connections, HTTP: {many['rate']:.0f} requests/s, p50 {many['p50_ms']:.1f} ms, ",
-        end="",
-    )
+    print(f"  {connections} connections, HTTP: {many['rate']:.0f} requests/s, ", end="")
+    print(f"p50 {many['p50_ms']:.1f} ms, ", end="")
     print(f"{many['failures']} failed")
     print(f"    {many['rate'] / limit:.2f} of the limit")
 

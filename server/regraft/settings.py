@@ -36,6 +36,9 @@ class Settings(BaseSettings):
 
     max_batch_rows: Annotated[int, Field(ge=1)] = 16
     max_queued_rows: Annotated[int, Field(ge=1)] = 512
+    max_ongoing: Annotated[int, Field(ge=1)] = 128
+    """Requests of one replica at a time; more are refused before they reach it. HAProxy's launcher
+    reads it from the environment."""
     max_body: int = 64 * 2**20
     max_json: int = 8 * 2**20
     max_upload: int = 2 * 2**30

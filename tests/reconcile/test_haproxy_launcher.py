@@ -134,11 +134,18 @@ def test_grpc_calls_go_to_the_replicas_of_the_endpoint_that_they_name(grpc_front
     assert grpc_frontend.count("req.body") == 1
 
 
+def test_what_is_too_much_for_the_replicas_is_refused_before_them(written: Path) -> None:
+    pool = _section(completed(written.read_text()), "backend http-pool").splitlines()
+    (rule,) = [line for line in pool if "status 503" in line]
+    assert rule.endswith("if METH_POST { be_conn(http-pool) gt 256 }")
+    assert "hdr Retry-After 1" in rule
+
+
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 7
-    assert len(after) == len(before) + 3
+    assert len(set(after) - set(before)) == 8
+    assert len(after) == len(before) + 4
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:

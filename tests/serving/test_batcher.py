@@ -206,6 +206,47 @@ def test_a_batch_is_bounded_by_its_padded_size() -> None:
     assert [len(batch) for batch in gate.batches] == [2, 2, 1]
 
 
+def test_a_batch_is_not_padded_for_much_longer_rows() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        of = predictor(gate, largest=1000)
+        sizes = (1, 100, 30, 102, 5, 99, 10)
+        tasks = [asyncio.create_task(batcher.predict(of, ["x" * size])) for size in sizes]
+        await settle()
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario, batch_rows=16)
+    assert [sorted(map(len, batch)) for batch in gate.batches] == [
+        [1, 5],
+        [99, 100, 102],
+        [30],
+        [10],
+    ]
+
+
+def test_what_can_wait_is_computed_once_nobody_waits() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> list[Any]:
+        gate.open.clear()
+        of = predictor(gate)
+        jobs = [asyncio.create_task(batcher.predict(of, ["first"]))]
+        await settle()
+        for text, later in (("copy", True), ("second", False)):
+            jobs.append(asyncio.create_task(batcher.predict(of, [text], later=later)))
+        await settle()
+        gate.open.set()
+        return await asyncio.gather(*jobs)
+
+    answers = run(scenario)
+    assert gate.batches == [["first"], ["second"], ["copy"]]
+    assert [answer["length"].tolist() for answer in answers] == [[5], [4], [6]]
+    assert set(gate.threads) == {"worker_0"}
+
+
 def test_a_poison_request_fails_alone() -> None:
     gate = Gate()
 

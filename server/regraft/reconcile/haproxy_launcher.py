@@ -8,6 +8,7 @@ replicas take turns, so that each finds its caches cold, and logs every request.
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
+And it sends replicas whatever comes: to refuse a request costs one as much as half an answer.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -36,6 +37,13 @@ _PREFERENCE = re.compile(r"^    use-server \S+ if \{ srv_conn\(\S+\) eq 0 \}$")
 _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
 _OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
+_ANSWERS = re.compile(r"^backend http-(pool|endpoint-\S+)$")
+_REFUSAL = (
+    "    http-request return status 503 content-type application/json hdr Retry-After 1 "
+    'string "{\\"error\\": \\"The server is busy: too many requests are waiting.\\"}"'
+)
+MOST_ONGOING, MOST_ONGOING_DEFAULT = "REGRAFT_MAX_ONGOING", 128
+"""Requests that each replica may have at a time."""
 _FIRST_ROUTE = "    acl is_list_applications "
 # A gRPC message begins with five bytes of its own; every request of ours that names a model does so
 # in its first field, whose tag and length go before the name (protobuf.dev, Encoding).
@@ -67,12 +75,13 @@ def completed(configuration: str) -> str:
 
 
 def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
-    section, preferred, named = "", _preferred_servers(lines), _named(lines)
+    servers, named = _servers(lines), _named(lines)
+    section, preferred = "", _preferred(servers)
     pool = next((found[1] for line in lines if (found := _POOL.match(line))), None)
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in OPTIONS or _PREFERENCE.match(line) or line in named:
+        if line in OPTIONS or line in named or line.startswith(_REFUSAL) or _PREFERENCE.match(line):
             continue
         if line.startswith(_FIRST_ROUTE):
             yield from named
@@ -87,6 +96,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
         if line.strip() == "defaults":
             yield from OPTIONS
+        if _ANSWERS.match(section) and line.strip() == section:
+            yield _refuse(section.split()[1], len(servers.get(section.split()[1], ())))
 
 
 def _named(lines: Sequence[str]) -> list[str]:
@@ -98,8 +109,8 @@ def _named(lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _preferred_servers(lines: Sequence[str]) -> dict[str, str]:
-    """For each backend of several replicas its first line of one, and the rule to put before it."""
+def _servers(lines: Sequence[str]) -> dict[str, list[str]]:
+    """The lines of each backend's replicas."""
     backends: dict[str, list[str]] = {}
     section = ""
     for line in lines:
@@ -107,6 +118,17 @@ def _preferred_servers(lines: Sequence[str]) -> dict[str, str]:
             section = line.strip()
         elif section.startswith("backend ") and _SERVER.match(line):
             backends.setdefault(section.split()[1], []).append(line)
+    return backends
+
+
+def _refuse(backend: str, replicas: int) -> str:
+    """Who comes when more wait than can be answered soon is told so, at no replica's cost."""
+    most = int(os.environ.get(MOST_ONGOING, MOST_ONGOING_DEFAULT)) * max(1, replicas)
+    return f"{_REFUSAL} if METH_POST {{ be_conn({backend}) gt {most} }}"
+
+
+def _preferred(backends: dict[str, list[str]]) -> dict[str, str]:
+    """For each backend of several replicas its first line of one, and the rule to put before it."""
     return {servers[0]: _prefer(name, servers) for name, servers in backends.items() if servers[1:]}
 
 

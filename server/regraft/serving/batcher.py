@@ -16,13 +16,18 @@ from regraft.serving.telemetry import BatchPart, BatchRecord, Telemetry
 
 Tensors = dict[str, Array]
 
+CHEAP = 0.02
+"""A share of the largest batch within which padding costs less than one batch more."""
+
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one batch and of the queue, in rows, and of what may hold the event loop up."""
+    """The bounds of one batch and of the queue, in rows; how many times its rows' size a padded
+    batch may have; and for how long the event loop may be held up (s)."""
 
     batch_rows: int = 16
     queued_rows: int = 512
+    padding: float = 1.2
     short_seconds: float = 0.02
 
 
@@ -155,25 +160,31 @@ class Batcher:
             return []
         oldest = alive[0]
         group = [item for item in alive if item.predictor.group == oldest.predictor.group]
-        group.sort(key=lambda item: abs(item.size - oldest.size))
-        batch = self._fitting(oldest, group)
+        batch = self._fitting(oldest, self._near(group))
         taken = set(map(id, batch))
         self.waiting = [item for item in alive if id(item) not in taken]
         self.queued = sum(len(item.rows) for item in self.waiting)
         return batch
 
+    def _near(self, group: list[Item]) -> list[Item]:
+        """Sorted by how near they are in size to the oldest, which comes first."""
+        return sorted(group, key=lambda item: abs(item.size - group[0].size))
+
     def _fitting(self, oldest: Item, group: list[Item]) -> list[Item]:
         """As many as the bounds allow, at least the oldest; `group` is sorted by nearness."""
         most_size = oldest.predictor.task.largest_batch
-        batch, rows, largest = [oldest], len(oldest.rows), oldest.size
+        batch, rows, largest, work = [oldest], len(oldest.rows), oldest.size, oldest.work
         for item in group:
             if item is oldest:
                 continue
             grown, widest = rows + len(item.rows), max(largest, item.size)
             if grown > self.limits.batch_rows or grown * widest > most_size:
                 break
+            padded, filled = grown * widest, work + item.work
+            if padded > filled * self.limits.padding and padded > most_size * CHEAP:
+                break
             batch.append(item)
-            rows, largest = grown, widest
+            rows, largest, work = grown, widest, filled
         return batch
 
     def _end(self, batch: list[Item], done: "Done") -> None:
