@@ -176,13 +176,14 @@ def environment(peer: Peer) -> Path:
     name = f"peer-{peer.name.lower()}"
     if peer.python is None:
         return client_python(name, *peer.packages, *RUNTIME)
-    found = shutil.which(f"python{peer.python}") or _pyenv(peer.python)
+    found = _pyenv(peer.python) or shutil.which(f"python{peer.python}")
     if found is None:
         raise RuntimeError(f"there is no Python {peer.python}")
     return client_python(name, *peer.packages, *RUNTIME, python=found)
 
 
 def _pyenv(version: str) -> str | None:
+    """One that pyenv keeps: its commands on PATH fail for versions that are not chosen."""
     found = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}*/bin/python"))
     return str(found[-1]) if found else None
 

@@ -1,6 +1,10 @@
 """Published versions, and which of them answers."""
 
+import numpy as np
 import pytest
+
+from regraft.serving.predictions import Predictions
+from regraft.serving.telemetry import RequestRecord, Told
 
 
 def test_all_versions_are_listed(site):
@@ -144,3 +148,18 @@ def test_an_endpoint_that_nobody_asked_has_nothing_to_tell(site):
     site.publish()
     assert site.http.get("/v1/endpoints/tweets/live").json() == {"items": []}
     assert site.http.get("/v1/endpoints/no/live").status_code == 404
+
+
+def test_live_figures_are_metrics(site):
+    version = site.publish()
+    kept = Predictions(site.registry.home.predictions)
+    told = Told(np.array([b"a"], object), None)
+    kept.request(RequestRecord("tweets", str(version.version), 1, 200, 0.1, "r1", told))
+    kept.write()
+    site.registry.feedback.ingest()
+    labels = {"labels": [{"id": "r1", "label": "a"}]}
+    assert site.http.post("/v1/endpoints/tweets/feedback", json=labels).json()["known"] == 1
+    lines = site.http.get("/metrics").text.splitlines()
+    assert 'regraft_judged{endpoint="tweets",version="1"} 1' in lines
+    assert 'regraft_live_accuracy{endpoint="tweets",version="1"} 1' in lines
+    assert not any(line.startswith("regraft_prediction_drift{") for line in lines)

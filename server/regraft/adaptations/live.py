@@ -72,7 +72,7 @@ def _tested(registry: Registry, name: str, version: int) -> dict[str, int] | Non
     manifest = registry.models.version(name, version).manifest
     content = json.loads(registry.blobs.read(manifest.sha256))
     report: dict[str, Any] = json.loads(registry.blobs.read(content["report"]["sha256"]))
-    confusion = report["metrics"].get("confusion")
+    confusion = report.get("metrics", {}).get("confusion")
     if confusion is None:
         return None
     return dict(zip(content["labels"], map(sum, zip(*confusion, strict=True)), strict=True))

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from regraft.serving.ray_metrics import EXACT
 
 PREFIX = "ray_regraft_"
-LABELS = ("endpoint", "version", "status", "le")
+LABELS = ("endpoint", "version", "status", "outcome", "le")
 
 SUFFIXES = {"total", "bucket", "sum", "count"}
 

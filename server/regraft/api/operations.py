@@ -23,8 +23,9 @@ async def health() -> JSON:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(services: FromServices) -> PlainTextResponse:
-    """Metrics of the whole server as Prometheus text."""
-    text = await services.metrics()
+    """Metrics of the whole server as Prometheus text; live accuracy and drift are half a minute old
+    at most."""
+    text = await services.metrics() + await services.live_metrics.text()
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

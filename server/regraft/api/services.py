@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from regraft.api.live_metrics import LiveMetrics
 from regraft.domain import AdaptationSpec
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
@@ -24,6 +26,10 @@ class Services:
     launch: Callable[[str], None]
     metrics: Callable[[], Awaitable[str]]
     admit: Callable[[AdaptationSpec], None] = lambda spec: None
+
+    @cached_property
+    def live_metrics(self) -> LiveMetrics:
+        return LiveMetrics(self.registry)
 
 
 async def _services(request: Request) -> Services:
