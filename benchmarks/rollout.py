@@ -26,6 +26,7 @@ from regraft.domain import JSON, Placement
 NAME = "tweets"
 RATE = 20.0
 CLIENTS = 3
+KILLS = 8
 
 
 class Load:
@@ -157,13 +158,19 @@ def two_replicas(client: Client, **wanted: object) -> None:
     until(lambda: len(own_replicas()) == 2, 60)
 
 
-def kill_one() -> str:
-    before = own_replicas()
-    before[0].kill()
-    seconds = until(
-        lambda: len(own_replicas()) == len(before) and before[0] not in own_replicas(), 60
-    )
-    return f"another after {seconds:.1f} s"
+def kill(times: int) -> str:
+    """One of the two, and again once there is another."""
+    seconds = []
+    for _ in range(times):
+        before = own_replicas()
+        before[0].kill()
+        seconds.append(
+            until(
+                lambda dead=before[0]: len(own_replicas()) == 2 and dead not in own_replicas(), 60
+            )
+        )
+        time.sleep(3)
+    return f"another after {median(seconds):.1f} s"
 
 
 def to_none_and_back(client: Client, url: str) -> str:
@@ -228,7 +235,7 @@ def run(client: Client, url: str, asked: Asked, rounds: int) -> None:
     under_load(url, "own replicas", lambda: place(client, **one, max_replicas=3))
     under_load(url, "1 → 3 → 1 replicas", lambda: scale(url, 12))
     under_load(url, "two replicas", lambda: two_replicas(client, **one))
-    under_load(url, "SIGKILL of one of them", kill_one)
+    under_load(url, f"SIGKILL of one of them, {KILLS} times", lambda: kill(KILLS))
     print(f"{'no replica, and back':34} {to_none_and_back(client, url)}", flush=True)
     under_load(url, "back to the pool", lambda: place(client, placement="shared"))
     print(f"{'shadow of 10 %':34} {shadow(client, url, asked, rounds)}", flush=True)
