@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regraft.domain import Blob, Placement
-from regraft.reconcile.placing import ROUTED_SECONDS, Placer, Standing
+from regraft.reconcile.placing import HIDDEN, ROUTED_SECONDS, Placer, Standing
 from regraft.registry.store import Registry
 
 OWN = Placement(placement="dedicated")
@@ -65,7 +65,7 @@ def test_replicas_come_up_in_hiding_and_then_take_the_traffic(
     registry.rollouts.place("m", OWN)
     for _ in range(2):
         placer.step()
-    assert made_up.done == [("deploy", "m", "/-warm/m", "1")]
+    assert made_up.done == [("deploy", "m", "/v2/model", "1")]
     assert registry.models.endpoint("m").waiting == "no CPU is free"
     made_up.apps["m"] = Standing(True)
     for _ in range(2):
@@ -107,11 +107,28 @@ def test_who_starts_anew_opens_what_was_open_and_hides_what_is_new(
     placer: Placer, made_up: MadeUp, registry: Registry
 ) -> None:
     placed(placer, made_up)
-    for survived, prefix in ((True, "/v2/models/m"), (False, "/-warm/m")):
+    for survived, prefix in ((True, "/v2/models/m"), (False, "/v2/model")):
         after = MadeUp()
         after.apps = {"m": Standing(True)} if survived else {}
         Placer(registry, after, lambda: 0.0).step()
         assert after.done == [("deploy", "m", prefix, "1")]
+
+
+def test_endpoints_come_up_beside_each_other_as_far_as_there_are_prefixes(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    names = [f"m{number}" for number in range(len(HIDDEN) + 1)]
+    for name in names:
+        registry.models.publish(name, Blob("a" * 64, 1), {}, promote=True)
+        registry.rollouts.place(name, OWN)
+    placer.step()
+    assert [one[2] for one in made_up.done] == list(HIDDEN)
+    assert all("/v2/models/m0".startswith(prefix) for prefix in HIDDEN)
+    assert registry.models.endpoint(names[-1]).waiting == "others are placed before it"
+    made_up.apps["m0"] = Standing(True)
+    for _ in range(2):
+        placer.step()
+    assert made_up.done[-1][:3] == ("deploy", names[-1], HIDDEN[0])
 
 
 def test_an_application_of_no_endpoint_goes(placer: Placer, made_up: MadeUp) -> None:

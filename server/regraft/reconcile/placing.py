@@ -13,7 +13,10 @@ from typing import Protocol
 from regraft.domain import Endpoint, Placement
 from regraft.registry.store import Registry
 
-HIDDEN, OPEN = "/-warm/{}", "/v2/models/{}"
+OPEN = "/v2/models/{}"
+HIDDEN = ("/v2/model", "/v2/mode", "/v2/mod", "/v2/mo", "/v2/m")
+"""Nobody asks below these, and yet they begin every path of an endpoint. A replica refuses paths
+that do not begin with its prefix, of whose change it may learn later than HAProxy does."""
 ROUTED_SECONDS = 3.0
 """How long it takes until every entry routes to an application that runs, and until every replica
 of the pool has loaded an endpoint that it is to answer again."""
@@ -77,19 +80,27 @@ class Placer:
         """Deploy, then open to traffic, then tell."""
         known = self.known.get(one.name) if standing else None
         # After a restart of ours it is not known how it was deployed: the same again changes none.
-        prefix = known.prefix if known else (OPEN if one.placed and standing else HIDDEN)
-        if known is None or known.placement != one.placement:
+        opened = OPEN.format(one.name)
+        prefix = known.prefix if known else (opened if one.placed and standing else self._free())
+        if prefix is None:
+            self.registry.rollouts.settle(one.name, one.placed, "others are placed before it")
+        elif known is None or known.placement != one.placement:
             self._deploy(one, prefix)
         elif standing is None or not standing.running:
             why = (standing.message if standing else "") or "its replicas start"
             self.registry.rollouts.settle(one.name, one.placed, why)
-        elif known.prefix == HIDDEN:
-            self._deploy(one, OPEN)
+        elif known.prefix != opened:
+            self._deploy(one, opened)
         elif self.clock() - known.since > ROUTED_SECONDS:
             self.registry.rollouts.settle(one.name, placed=True)
 
+    def _free(self) -> str | None:
+        """A hidden prefix that no other application has."""
+        taken = {deployed.prefix for deployed in self.known.values()}
+        return next((prefix for prefix in HIDDEN if prefix not in taken), None)
+
     def _deploy(self, one: Endpoint, prefix: str) -> None:
-        self.applications.deploy(one.name, one.placement, prefix.format(one.name))
+        self.applications.deploy(one.name, one.placement, prefix)
         self.known[one.name] = Deployed(one.placement, prefix, self.clock())
         if not one.placed:
             self.registry.rollouts.settle(one.name, placed=False, waiting="its replicas start")
