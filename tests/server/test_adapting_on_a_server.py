@@ -51,7 +51,7 @@ def test_training_outlives_a_worker_while_predictions_go_on(
         task="speech-recognition",
         source=str(tiny_hubert),
         strategy="full",
-        options={"epochs": 20, "patience": 20, "learning_rate": 1e-3, "least_steps": 0},
+        options={"epochs": 5, "patience": 5, "learning_rate": 1e-3, "least_steps": 0},
         split=(0.6, 0.2, 0.2),
         workers=2,
         force=True,
@@ -68,11 +68,12 @@ def test_training_outlives_a_worker_while_predictions_go_on(
     assert [set(row) for row in answer["predictions"]] == [{"text", "score"}] * 2
     assert result["feature"] == "layer-2"
     assert result["parity"]["argmax_agreement"] == 1
-    assert result["metrics"]["loss"] < 20
+    losses = [data["validation"]["loss"] for data in all_of("epoch")]
+    assert losses[-1] < losses[0]
     epochs = [data["epoch"] for data in all_of("epoch")]
     assert len(all_of("worker")) == 2
     assert epochs == sorted(set(epochs)), "no epoch was trained twice"
-    assert epochs[-1] == 20
+    assert epochs[-1] == 5
 
 
 def test_a_command_on_the_home_of_a_server_sends_it_files_of_two_domains(
