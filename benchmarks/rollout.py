@@ -26,7 +26,9 @@ from regraft.domain import JSON, Placement
 NAME = "tweets"
 RATE = 20.0
 CLIENTS = 3
-KILLS = 8
+KILLS = 4
+LOADING = 12.0
+"""Seconds after which a replica whose process has begun surely answers: one must be left."""
 
 
 class Load:
@@ -156,6 +158,7 @@ def scale(url: str, connections: int) -> str:
 def two_replicas(client: Client, **wanted: object) -> None:
     place(client, **wanted, min_replicas=2, max_replicas=2)
     until(lambda: len(own_replicas()) == 2, 60)
+    time.sleep(LOADING)
 
 
 def kill(times: int) -> str:
@@ -169,7 +172,7 @@ def kill(times: int) -> str:
                 lambda dead=before[0]: len(own_replicas()) == 2 and dead not in own_replicas(), 60
             )
         )
-        time.sleep(3)
+        time.sleep(LOADING)
     return f"another after {median(seconds):.1f} s"
 
 
