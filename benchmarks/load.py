@@ -55,7 +55,7 @@ class Connection:
         if not data:
             measured.add(self.sent, answered=False)
             return False
-        if not separator or len(body) < _length(head):
+        if not separator or len(body) < body_length(head):
             return True
         measured.add(self.sent, head.startswith(b"HTTP/1.1 200"))
         self.buffer = b""
@@ -65,7 +65,7 @@ class Connection:
         return True
 
 
-def _length(head: bytes) -> int:
+def body_length(head: bytes) -> int:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return int(line.split(b":")[1])

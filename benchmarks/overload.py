@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from benchmarks.load import request
+from benchmarks.load import body_length, request
 from benchmarks.server import served
 from benchmarks.serving import KINDS, TEXTS, Asked, cache, publish
 
@@ -101,7 +101,7 @@ class Arrivals:
             data = connection.recv(65536)
             state[1] += data
             head, whole, body = state[1].partition(b"\r\n\r\n")
-            length = _length(head)
+            length = body_length(head)
             if data and not (whole and len(body) >= length):
                 continue
             self.selector.unregister(connection)
@@ -114,13 +114,6 @@ class Arrivals:
             else:
                 connection.close()
                 self.open -= 1
-
-
-def _length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.split(b":")[1])
-    return 0
 
 
 def child(host: str, port: int, rate: float, seconds: float) -> None:
