@@ -76,8 +76,12 @@ def test_an_endpoint_moves_to_replicas_of_its_own_and_back_without_a_failure(
             wait_until(is_placed(client, "own", True), 120, "replicas of its own")
             (replica,) = own_replicas(server, "own")
         assert tally.failures == []
-        wait_until(lambda: replica.pid in answers_of(server, "own"), 10, "answers of its own")
+        # Counts are told twice a second: all that was answered has to be told before one is added.
+        wait_until(
+            lambda: sum(answers_of(server, "own").values()) == tally.answered, 10, "all counted"
+        )
         before = answers_of(server, "own")
+        assert before[replica.pid] > 0
         assert ask_by_grpc(server, "own") == "own"
         assert httpx.get(f"{server.url}/v2/models/own").json()["name"] == "own"
         after = {**before, replica.pid: before[replica.pid] + 1}
