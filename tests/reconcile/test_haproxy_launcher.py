@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ray.serve._private.common import RequestProtocol
+from ray.serve._private.constants import SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
 from ray.serve.config import HTTPOptions, gRPCOptions
 
@@ -141,11 +142,19 @@ def test_what_is_too_much_for_the_replicas_is_refused_before_them(written: Path)
     assert "hdr Retry-After 1" in rule
 
 
+def test_replicas_notice_themselves_who_leaves(written: Path) -> None:
+    name = SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
+    rule = f"    http-request set-header {name} ?1"
+    after = completed(written.read_text())
+    assert rule in _section(after, "backend http-pool").splitlines()
+    assert after.count(name) == 1
+
+
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 8
-    assert len(after) == len(before) + 4
+    assert len(set(after) - set(before)) == 9
+    assert len(after) == len(before) + 5
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:

@@ -60,6 +60,17 @@ class FakeBatcher:
         return {"length": np.array([len(row) for row in rows])}
 
 
+class StuckBatcher:
+    """Never answers."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def predict(self, predictor: Any, rows: list[str], later: bool = False) -> dict[str, Any]:
+        self.asked.set()
+        return await asyncio.get_running_loop().create_future()
+
+
 def version(number: int) -> Any:
     return SimpleNamespace(name="m", version=number, task=Task())
 
@@ -328,3 +339,33 @@ def test_a_shadow_is_asked_copies_and_never_heard(
         http.get("/health/live")
     seen = [(one.version, one.rows, one.agreed) for one in recorder.shadows]
     assert seen == [("5", 2, 2.0), ("5", 2, None)]
+
+
+def test_a_request_whose_client_leaves_is_dropped_and_counted_as_such(
+    pool: FakePool, recorder: Recorder, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        gone, batcher, sent = asyncio.Event(), StuckBatcher(), []
+        parts: Any = (pool, batcher, recorder, Caps(99, 99), "9", Statistics(tmp_path))
+        messages = [{"type": "http.request", "body": b'{"inputs": ["a"]}', "more_body": False}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        path = "/models/m/predict"
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+        answering = asyncio.create_task(build_app(Inference(*parts))(scope, receive, send))
+        await asyncio.wait_for(batcher.asked.wait(), 5)
+        gone.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(answering), 5)
+        assert sent == []
+
+    asyncio.run(scenario())
+    assert [record.status for record in recorder.records] == [499]

@@ -8,7 +8,8 @@ replicas take turns, so that each finds its caches cold, and logs every request.
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
-And it sends replicas whatever comes: to refuse a request costs one as much as half an answer.
+It sends replicas whatever comes: to refuse a request costs one as much as half an answer. And Ray
+would listen to each client for whether it leaves, which our replicas do themselves, at less cost.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -42,6 +43,7 @@ _REFUSAL = (
     "    http-request return status 503 content-type application/json hdr Retry-After 1 "
     'string "{\\"error\\": \\"The server is busy: too many requests are waiting.\\"}"'
 )
+_NO_LISTENING = "    http-request set-header x-request-disconnect-disabled ?1"
 MOST_ONGOING, MOST_ONGOING_DEFAULT = "REGRAFT_MAX_ONGOING", 128
 """Requests that each replica may have at a time."""
 _FIRST_ROUTE = "    acl is_list_applications "
@@ -81,7 +83,9 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in OPTIONS or line in named or line.startswith(_REFUSAL) or _PREFERENCE.match(line):
+        if line in (*OPTIONS, *named, _NO_LISTENING) or line.startswith(_REFUSAL):
+            continue
+        if _PREFERENCE.match(line):
             continue
         if line.startswith(_FIRST_ROUTE):
             yield from named
@@ -97,6 +101,7 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
         if line.strip() == "defaults":
             yield from OPTIONS
         if _ANSWERS.match(section) and line.strip() == section:
+            yield _NO_LISTENING
             yield _refuse(section.split()[1], len(servers.get(section.split()[1], ())))
 
 

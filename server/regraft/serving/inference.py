@@ -14,6 +14,7 @@ from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
 from regraft.serving.batcher import Batcher
 from regraft.serving.call import Call, recorded, told
+from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
@@ -52,6 +53,7 @@ class Inference:
         self.caps = caps
         self.version = version
         self.shadows = Shadows(batcher, telemetry)
+        self.departures = Departures()
 
     def recorded(self, name: str, identifier: str | None) -> AbstractContextManager[Call]:
         """A call of an endpoint whose record is told at its end; no name of a client's own making
@@ -159,7 +161,8 @@ class Inference:
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
         body = await self._body(request)
         asked = protocol.parse_infer(body, length, self.caps.json)
-        predictor, outputs = await self.answer(call, served, request.path_params, asked)
+        with self.departures.watched(request):
+            predictor, outputs = await self.answer(call, served, request.path_params, asked)
         answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
         return Response(answer.body, 200, answer.headers)
 
@@ -192,7 +195,8 @@ class Inference:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
             rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
-        tensors = await self._predict(call, served, predictor, rows)
+        with self.departures.watched(request):
+            tensors = await self._predict(call, served, predictor, rows)
         predictions = predictor.task.answers(tensors)
         return JSONResponse(
             {
