@@ -72,9 +72,10 @@ def published(
     return Home(root)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(published: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server that most tests share; they leave it running and its two endpoints as they are."""
+    """The server that most tests share; they leave it running and its two endpoints as they are.
+    It ends with the last of them: even one that nobody asks takes an eighth of two processors."""
     with served(published.root) as url:
         env = environment(published.root, tmp_path_factory.mktemp("unused"))
         yield Server(url, published, Registry(published.root), env)
