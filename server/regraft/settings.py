@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     max_ongoing: Annotated[int, Field(ge=1)] = 128
     """Requests of one replica at a time; more are refused before they reach it. HAProxy's launcher
     reads it from the environment."""
+    max_backbones: Annotated[int, Field(ge=0)] | None = None
+    """Bytes of backbones' files that a replica keeps in memory; any number unless it is given. Of
+    others those used least recently are put away, and loaded again when they are asked for."""
     max_body: int = 64 * 2**20
     max_json: int = 8 * 2**20
     max_upload: int = 2 * 2**30

@@ -12,11 +12,14 @@ import pytest
 
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.memory import BackboneMemory
 from regraft.serving.telemetry import BatchRecord, Silent
 
 
 class Gate:
     """A backbone that notes its batches and computes only while the gate is open."""
+
+    loaded, users, used = True, 0, 0.0
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -61,7 +64,9 @@ class Recorder(Silent):
 def run(scenario: Callable[[Batcher], Awaitable[Any]], **limits: Any) -> Any:
     async def main() -> Any:
         with ThreadPoolExecutor(1, "worker") as worker:
-            return await scenario(Batcher(worker, Limits(**limits), Recorder()))
+            return await scenario(
+                Batcher(worker, Limits(**limits), Recorder(), BackboneMemory(list))
+            )
 
     return asyncio.run(main())
 

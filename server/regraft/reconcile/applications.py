@@ -56,6 +56,7 @@ def replica_options(
         max_body=settings.max_body,
         max_json=settings.max_json,
         poll_interval=settings.poll_interval,
+        backbones=settings.max_backbones,
         gpu=gpu,
         local=is_loopback(settings.host),
         only=only,

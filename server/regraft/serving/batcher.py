@@ -11,6 +11,7 @@ import numpy as np
 
 from regraft.contract import Array
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
+from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import BatchPart, BatchRecord, Telemetry
 
@@ -75,8 +76,11 @@ class Batcher:
     costs more than it could gain, a millisecond of five.
     """
 
-    def __init__(self, worker: Executor, limits: Limits, telemetry: Telemetry) -> None:
+    def __init__(
+        self, worker: Executor, limits: Limits, telemetry: Telemetry, memory: BackboneMemory
+    ) -> None:
         self.worker = worker
+        self.memory = memory
         self.limits = limits
         self.telemetry = telemetry
         self.waiting: list[Item] = []
@@ -90,6 +94,12 @@ class Batcher:
         self, predictor: Predictor, rows: Sequence[Any], later: bool = False
     ) -> Tensors:
         """Response tensors for the rows of one request, in order; `later`: once nobody waits."""
+        with self.memory.using(predictor.backbone):
+            if not predictor.backbone.loaded:
+                await self.memory.fetch(predictor.backbone)
+            return await self._predict(predictor, rows, later)
+
+    async def _predict(self, predictor: Predictor, rows: Sequence[Any], later: bool) -> Tensors:
         if len(rows) > self.limits.queued_rows:
             raise TooLargeError(
                 f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."

@@ -13,6 +13,7 @@ from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import EndpointTable, Route, revisions
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
+from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Opener, Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.sessions import Runtime
@@ -38,14 +39,19 @@ class Pool:
     """Loads what the newest table names. A version is loaded and warmed beside the old one and then
     takes its place; if it cannot be loaded the old one stays and the failure is told.
 
+    Of backbones it keeps so many bytes in memory as `limit` says.
+
     A pool for one endpoint `only` loads that one. Any other leaves dedicated endpoints to replicas
     of their own, but for a while after it is asked for one: by whoever did not know of the change.
     """
 
-    def __init__(self, tables: Path, opener: Opener, only: str | None = None) -> None:
+    def __init__(
+        self, tables: Path, opener: Opener, only: str | None = None, limit: int | None = None
+    ) -> None:
         self.tables = tables
         self.opener = opener
         self.only = only
+        self.memory = BackboneMemory(lambda: list(opener.backbones.values()), limit)
         self.revision = -1
         self.routes: dict[str, Route] = {}
         self.served: dict[str, Served] = {}
@@ -208,6 +214,7 @@ class Pool:
             failure = Failure(route, reason, time.monotonic() + RETRY_SECONDS)
             self.failures[route.name, route.version] = failure
             return None
+        await self.memory.make_room()
         self.failures.pop((route.name, route.version), None)
         return predictor
 
@@ -220,6 +227,8 @@ class Pool:
         return predictor
 
 
-def new_pool(home: Home, runtime: Runtime, only: str | None = None) -> Pool:
+def new_pool(
+    home: Home, runtime: Runtime, only: str | None = None, limit: int | None = None
+) -> Pool:
     """A pool over this home, with no plugin loaded yet."""
-    return Pool(home.tables, Opener(home.blobs, Plugins(), runtime), only)
+    return Pool(home.tables, Opener(home.blobs, Plugins(), runtime), only, limit)

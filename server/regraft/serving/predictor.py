@@ -1,6 +1,7 @@
 """Prediction without Ray or HTTP: rows in, response tensors out."""
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,33 @@ from regraft.serving.sessions import Runtime, open_session
 
 
 class Backbone:
-    """One session for one blob, whoever uses it. `features` may be called from several threads."""
+    """One session for one blob, whoever uses it. `features` may be called from several threads. It
+    can be put away while it has no users: its memory is free then, until it is loaded again."""
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
-        self.name = path.name
+        self.path = path
+        self.runtime = runtime
         self.sample: Array | None = None
-        self.session = open_session(path, runtime)
-        self.names = [tensor.name for tensor in self.session.get_inputs()]
+        self.size = path.stat().st_size
+        self.users = 0
+        self.used = time.monotonic()
+        self.session: Any = None
+        self.names = [tensor.name for tensor in self.load().get_inputs()]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def loaded(self) -> bool:
+        return self.session is not None
+
+    def load(self) -> Any:
+        self.session = session = open_session(self.path, self.runtime)
+        return session
+
+    def unload(self) -> None:
+        self.session = None
 
     def features(self, batch: Arrays) -> Array:
         """The feature of an encoded batch."""
@@ -36,7 +57,8 @@ class Backbone:
 
     def outputs(self, batch: Arrays) -> list[Array]:
         """All that the graph says of an encoded batch."""
-        found = self.session.run(None, {name: batch[name] for name in self.names})
+        session = self.session or self.load()
+        found = session.run(None, {name: batch[name] for name in self.names})
         return [np.asarray(array) for array in found]
 
 

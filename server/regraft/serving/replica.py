@@ -39,6 +39,8 @@ class ReplicaOptions:
     max_body: int
     max_json: int
     poll_interval: float
+    backbones: int | None = None
+    """How many bytes of backbones' files are kept in memory; all unless it is given."""
     gpu: bool = False
     local: bool = True
     only: str | None = None
@@ -57,12 +59,12 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
     home = Home(options.root)
     runtime = Runtime(options.threads, options.gpu, home.optimised)
-    pool = new_pool(home, runtime, options.only)
+    pool = new_pool(home, runtime, options.only, options.backbones)
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
     statistics = Statistics(home.statistics)
     predictions = Predictions(home.predictions)
     told = Afterwards(Several(telemetry, statistics, predictions))
-    batcher = Batcher(worker, options.limits, told)
+    batcher = Batcher(worker, options.limits, told, pool.memory)
     caps = Caps(options.max_body, options.max_json)
     inference = Inference(pool, batcher, told, caps, version("regraft"), statistics)
 
