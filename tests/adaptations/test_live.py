@@ -11,8 +11,9 @@ from regraft.adaptations.live import describe_live, drift
 from regraft.registry.feedback import TrueLabel
 from regraft.registry.store import Registry
 from regraft.serving.predictions import Predictions
+from regraft.serving.profile import Profile
 from regraft.serving.statistics import Statistics
-from regraft.serving.telemetry import RequestRecord, ShadowRecord, Told
+from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord, ShadowRecord, Told
 
 
 @pytest.fixture
@@ -61,6 +62,31 @@ def test_requests_copies_labels_and_drift_are_told_by_version(registry: Registry
         "agreement": 0.75,
         "mean_seconds": 0.5,
     }
+
+
+def test_drift_of_inputs_is_told_of_the_figure_that_is_farthest(tmp_path: Path) -> None:
+    registry, rng = Registry(tmp_path), np.random.default_rng(0)
+    features = rng.normal(size=(300, 16)).astype(np.float32)
+    profile = Profile.of(features, {})
+    manifest = {
+        "labels": ["a", "b"],
+        "report": registry.blobs.put(b"{}").as_dict(),
+        "profile": registry.blobs.put(profile.dump()).as_dict(),
+    }
+    stored = registry.blobs.put(json.dumps(manifest).encode())
+    for _ in range(2):
+        registry.models.publish("m", stored, {}, promote=True)
+    statistics = Statistics(registry.home.statistics)
+    same = rng.normal(size=(200, 16)).astype(np.float32)
+    for version, rows in (("1", same), ("2", same + 4 * profile.directions[0])):
+        part = BatchPart("m", version, len(rows), 0.0, profile.bins(rows))
+        statistics.batch(BatchRecord((part,), 0.0, 0.0, 0.0))
+    statistics.write()
+    moved, alike = (row["inputs"] for row in describe_live(registry, "m"))
+    assert moved["distance"] > 0.8
+    assert moved["p"] < 1e-9
+    assert alike["distance"] < 0.3
+    assert alike["p"] > 1e-3
 
 
 @pytest.mark.parametrize(

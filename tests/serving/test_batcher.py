@@ -49,6 +49,7 @@ def predictor(gate: Gate, name: str = "one", group: str = "g", largest: int = 10
         "encoder": task,
         "backbone": gate,
         "head": lambda features: features,
+        "watch": None,
     }
     return SimpleNamespace(name=name, version=1, **shared)
 

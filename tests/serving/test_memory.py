@@ -44,7 +44,13 @@ def predictor(backbone: Backbone) -> Any:
         encode=lambda rows: {"x": np.ones((len(rows), 8), np.float32)},
         decode=lambda outputs: {"y": outputs},
     )
-    shared = {"group": backbone.name, "task": task, "encoder": task, "head": lambda found: found}
+    shared = {
+        "group": backbone.name,
+        "task": task,
+        "encoder": task,
+        "head": lambda found: found,
+        "watch": None,
+    }
     return SimpleNamespace(name="m", version=1, backbone=backbone, **shared)
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from regraft.serving.statistics import Statistics
+import numpy as np
+
+from regraft.serving.statistics import INPUTS, Statistics
 from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord
 
 MIXED = BatchRecord(
@@ -47,6 +49,20 @@ def test_replicas_are_summed_also_one_that_is_gone(tmp_path: Path) -> None:
     assert [size["batch_size"] for size in a["batch_stats"]] == [4]
     asked.write()
     assert asked.total()[0]["inference_count"] == 6, "its own file counts once"
+
+
+def test_where_inputs_lie_is_summed_and_no_part_of_the_protocol(tmp_path: Path) -> None:
+    bins = np.array([[0, 9], [0, 1]])
+    part = BatchPart("a", "1", 2, 0.5, bins)
+    gone, asked = Statistics(tmp_path), Statistics(tmp_path)
+    for one in (gone, asked):
+        one.batch(BatchRecord((part,), 0.0, 0.0, 0.0))
+    gone.write()
+    asked.batch(MIXED)
+    first, second = asked.summed()["a", "1"][INPUTS]
+    assert (first[0], second[1], second[9], sum(first), sum(second)) == (4, 2, 2, 4, 4)
+    assert asked.summed()["b", "3"][INPUTS] == []
+    assert INPUTS not in asked.total()[0]
 
 
 def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:

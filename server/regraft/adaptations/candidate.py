@@ -11,7 +11,7 @@ from regraft.adaptations.choice import Choice
 from regraft.adaptations.learning import Learnt, outputs_of, say
 from regraft.adaptations.precision import Chosen, choose_precision
 from regraft.adaptations.work import Work
-from regraft.contract import Array, LinearHead
+from regraft.contract import Array, Feature, LinearHead
 from regraft.domain import JSON, Blob
 from regraft.evaluation.calibration import calibration_error, fit_temperature, reliability
 from regraft.export.graph import export_head
@@ -26,10 +26,13 @@ from regraft.export.parity import (
     torch_outputs,
 )
 from regraft.serving.predictor import open_head
+from regraft.serving.profile import Profile
 
 if TYPE_CHECKING:
     from torch import nn
 
+WARM_ROWS, MOST_WARM = 8, 2**18
+"""Rows that are kept to warm up with, and the bytes that they may have."""
 PARITY_CANDIDATES = 256
 """Rows among which those for the parity gate are chosen; of files so many as it takes."""
 
@@ -46,6 +49,7 @@ class Candidate:
     parameters: int
     precision: Chosen
     calibration: JSON | None = None
+    profile: Blob | None = None
 
 
 def finish(work: Work, learnt: Learnt) -> Candidate:
@@ -67,8 +71,28 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
     if temperature is not None:
         calibration = _calibration(work, temperature, (say(learnt.head, test), outputs))
     parity = _parity(work, (learnt.backbone, blob), _reference(work, learnt, head))
-    backbone, count = learnt.backbone, learnt.parameters
-    return Candidate(learnt.choice, backbone, blob, outputs, parity, count, precision, calibration)
+    return Candidate(
+        choice=learnt.choice,
+        backbone=learnt.backbone,
+        head=blob,
+        outputs=outputs,
+        parity=parity,
+        parameters=learnt.parameters,
+        precision=precision,
+        calibration=calibration,
+        profile=_profile(work, learnt.feature, test),
+    )
+
+
+def _profile(work: Work, feature: Feature, test: Array) -> Blob | None:
+    """What the rows of the test part are like, and some of the validation part to warm up with,
+    unless they are large: those have one shape, so that any others will do."""
+    if feature.form != "pooled":
+        return None
+    inputs = work.data.validation.inputs
+    rows = work.task.encode([inputs[i] for i in range(min(WARM_ROWS, len(inputs)))])
+    small = sum(array.nbytes for array in rows.values()) <= MOST_WARM
+    return work.context.registry.blobs.put(Profile.of(test, rows if small else {}).dump())
 
 
 def _graph(head: "LinearHead | nn.Module", learnt: Learnt) -> bytes:

@@ -9,7 +9,8 @@ from regraft.domain import JSON
 from regraft.evaluation.intervals import share
 from regraft.registry.feedback import Live
 from regraft.registry.store import Registry
-from regraft.serving.statistics import TRIAL, Statistics
+from regraft.serving.profile import Profile
+from regraft.serving.statistics import INPUTS, TRIAL, Statistics
 
 LEAST_FOR_DRIFT = 50
 
@@ -20,6 +21,8 @@ def describe_live(registry: Registry, name: str) -> list[JSON]:
     `accuracy` is the share of right answers among those whose true label came back, with its 95 %
     interval; `drift` how far the labels it predicts are from those it predicted of the test part:
     half the sum of the differences of their shares, 0 to 1, and how probable it is by chance (χ²).
+    `inputs` is the same of the rows themselves: of the figures that its profile takes of a row, the
+    one that is farthest, and how probable that is among so many (Bonferroni).
     """
     live = {found.version: found for found in registry.feedback.live(name)}
     counts = {
@@ -29,7 +32,12 @@ def describe_live(registry: Registry, name: str) -> list[JSON]:
     }
     versions = sorted(live.keys() | counts.keys(), reverse=True)
     return [
-        {"version": v, **_counted(counts.get(v)), **_judged(registry, name, live.get(v), v)}
+        {
+            "version": v,
+            **_counted(counts.get(v)),
+            **_judged(registry, name, live.get(v), v),
+            "inputs": _input_drift(registry, name, v, counts.get(v)),
+        }
         for v in versions
     ]
 
@@ -67,10 +75,35 @@ def _judged(registry: Registry, name: str, live: Live | None, version: int) -> J
     }
 
 
+def _input_drift(registry: Registry, name: str, version: int, row: JSON | None) -> JSON | None:
+    """Of the rows that were looked at since the server started."""
+    profile = _manifest(registry, name, version).get("profile")
+    if profile is None or not (row and row[INPUTS]):
+        return None
+    then = Profile.load(registry.blobs.read(profile["sha256"])).counts.tolist()
+    found = [
+        drift(_by_bin(one), _by_bin(other)) for one, other in zip(row[INPUTS], then, strict=True)
+    ]
+    known = [each for each in found if each is not None]
+    if not known:
+        return None
+    farthest: JSON = max(known, key=lambda each: float(each["distance"]))
+    return {**farthest, "p": min(1.0, farthest["p"] * len(known))}
+
+
+def _by_bin(counts: list[int]) -> dict[str, int]:
+    return {str(number): count for number, count in enumerate(counts)}
+
+
+def _manifest(registry: Registry, name: str, version: int) -> JSON:
+    manifest = registry.models.version(name, version).manifest
+    content: JSON = json.loads(registry.blobs.read(manifest.sha256))
+    return content
+
+
 def _tested(registry: Registry, name: str, version: int) -> dict[str, int] | None:
     """How often each label was predicted of the test part, where labels are classes."""
-    manifest = registry.models.version(name, version).manifest
-    content = json.loads(registry.blobs.read(manifest.sha256))
+    content = _manifest(registry, name, version)
     report: dict[str, Any] = json.loads(registry.blobs.read(content["report"]["sha256"]))
     confusion = report.get("metrics", {}).get("confusion")
     if confusion is None:

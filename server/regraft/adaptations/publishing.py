@@ -29,6 +29,7 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         backbone=candidate.backbone,
         variant=candidate.precision.variant,
         head=candidate.head,
+        profile=candidate.profile,
         report=registry.blobs.put(_json(whole)),
         parity=parity,
         lineage=origin,

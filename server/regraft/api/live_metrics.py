@@ -21,6 +21,10 @@ FIGURES = {
         "Distance of the labels predicted lately from those of the test part, 0 to 1.",
         ("drift", "distance"),
     ),
+    "regraft_input_drift": (
+        "Distance of what is asked from the test part, in the figure that is farthest, 0 to 1.",
+        ("inputs", "distance"),
+    ),
     "regraft_shadow_agreement": (
         "Share of rows that a shadow answered as the other version did.",
         ("shadow", "agreement"),

@@ -42,6 +42,8 @@ LIVE = {
     "accuracy.high": "TO",
     "drift.distance": "DRIFT",
     "drift.p": "P",
+    "inputs.distance": "INPUT DRIFT",
+    "inputs.p": "P",
 }
 RANGE = re.compile(r"^(\d+)(?:\.\.(\d+))?$")
 

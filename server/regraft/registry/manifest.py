@@ -68,6 +68,9 @@ class Manifest(_Record):
     backbone: Blob
     variant: Variant | None = None
     head: Blob
+    profile: Blob | None = None
+    """What its inputs were like, as `serving.profile` reads it; None where features have no one
+    size."""
     report: Blob
     parity: JSON
     lineage: JSON

@@ -41,6 +41,7 @@ class Item:
     answer: "asyncio.Future[Tensors]"
     size: int
     since: float = field(default_factory=time.perf_counter)
+    bins: Array | None = None
 
     @property
     def work(self) -> int:
@@ -238,7 +239,11 @@ def run_batch(batch: list[Item]) -> Done:
         answers = [_attempt([item], spans)[0] for item in batch]
     parts = tuple(
         BatchPart(
-            item.predictor.name, str(item.predictor.version), len(item.rows), begin - item.since
+            item.predictor.name,
+            str(item.predictor.version),
+            len(item.rows),
+            begin - item.since,
+            item.bins,
         )
         for item in batch
     )
@@ -265,7 +270,10 @@ def _compute(batch: list[Item], spans: Spans) -> list[Tensors]:
     answers, start = [], 0
     for item in batch:
         end = start + len(item.rows)
-        answers.append(item.predictor.task.decode(item.predictor.head(features[start:end])))
+        own = features[start:end]
+        answers.append(item.predictor.task.decode(item.predictor.head(own)))
+        if item.predictor.watch is not None:
+            item.bins = item.predictor.watch.look(own)
         start = end
     spans.answering += time.perf_counter() - computing
     return answers

@@ -18,6 +18,7 @@ from regraft.registry.blobs import BlobStore
 from regraft.registry.endpoint_table import Route
 from regraft.registry.manifest import Manifest
 from regraft.serving.instructions import instructions
+from regraft.serving.profile import InputWatch, Profile
 from regraft.serving.sessions import Runtime, open_session
 
 
@@ -115,6 +116,7 @@ class Predictor:
     encoder: Task
     backbone: Backbone
     head: Head
+    watch: InputWatch | None = None
 
     def outputs(self, rows: Sequence[Any]) -> Array:
         """Outputs [B, …] of the served graphs for these rows, as one batch."""
@@ -125,10 +127,12 @@ class Predictor:
         return self.task.decode(self.outputs(rows))
 
     def warm_up(self) -> None:
-        """Run once on made-up input, so that the first request does not pay for it; the backbone
-        once for all that share it."""
+        """Run once on rows that were kept, or on made-up input, so that the first request does not
+        pay for it; the backbone once for all that share it."""
         if self.backbone.sample is None:
-            self.backbone.sample = self.backbone.features(self.encoder.inputs.example(1, 8))
+            rows = self.watch.profile.rows if self.watch else {}
+            example = rows or self.encoder.inputs.example(1, 8)
+            self.backbone.sample = self.backbone.features(example)
         self.task.decode(self.head(self.backbone.sample))
 
 
@@ -169,7 +173,10 @@ class Opener:
             task = type(encoder)(encoder.inputs, manifest.labels)
         backbone = self._backbone(served_backbone(manifest, self.runtime.gpu).sha256)
         group = sys.intern(f"{backbone.name} {key}")
-        return Predictor(route.name, route.version, group, task, encoder, backbone, head)
+        watch = None
+        if manifest.profile is not None:
+            watch = InputWatch(Profile.load(self.blobs.read(manifest.profile.sha256)))
+        return Predictor(route.name, route.version, group, task, encoder, backbone, head, watch)
 
     def _encoder(self, inputs: str, manifest: Manifest) -> Task:
         key = f"{manifest.task.name} {inputs}"

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from regraft.registry.blobs import write_atomically
+from regraft.serving.profile import counted
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 JSON = dict[str, Any]
@@ -23,6 +24,10 @@ DURATIONS = ("success", "fail", "queue", "compute_input", "compute_infer", "comp
 STEPS = DURATIONS[3:]
 TRIAL = "trial"
 """What tells whether a version may stay: requests that broke, and copies that were compared."""
+INPUTS = "inputs"
+"""How many rows of those that were looked at lie in each bin of each figure of its profile."""
+OURS = (TRIAL, INPUTS)
+"""What the protocol does not know."""
 LEFT = 499
 """The status of a request whose client left: neither a success nor a failure."""
 
@@ -55,6 +60,8 @@ class Statistics:
             _add(counts["inference_stats"]["queue"], part.queued)
             for step, seconds in steps.items():
                 _add(counts["inference_stats"][step], seconds)
+            if part.bins is not None:
+                counts[INPUTS] = _total(counts[INPUTS], counted(part.bins).tolist())
 
     def request(self, record: RequestRecord) -> None:
         if not record.version or record.status == LEFT:
@@ -104,7 +111,7 @@ class Statistics:
             {
                 "name": name,
                 "version": version,
-                **{key: value for key, value in counts.items() if key != TRIAL},
+                **{key: value for key, value in counts.items() if key not in OURS},
                 "batch_stats": [
                     {"batch_size": int(size), **steps}
                     for size, steps in sorted(
@@ -140,6 +147,7 @@ def _nothing() -> JSON:
         "execution_count": 0,
         "inference_stats": _durations(DURATIONS),
         "batch_stats": {},
+        INPUTS: [],
         TRIAL: {
             **dict.fromkeys(("faults", "failed", "compared", "agreed"), 0),
             **_durations(["copies"]),
@@ -160,8 +168,19 @@ def _sum(counts: JSON, row: JSON) -> None:
     for name in ("faults", "failed", "compared", "agreed"):
         counts[TRIAL][name] += row[TRIAL][name]
     _sum_durations({"copies": counts[TRIAL]["copies"]}, {"copies": row[TRIAL]["copies"]})
+    counts[INPUTS] = _total(counts[INPUTS], row[INPUTS])
     for size, steps in row["batch_stats"].items():
         _sum_durations(counts["batch_stats"].setdefault(size, _durations(STEPS)), steps)
+
+
+def _total(one: list[list[int]], other: list[list[int]]) -> list[list[int]]:
+    """The sum of two tables of counts, of which either may be empty."""
+    if not one or not other:
+        return one or other
+    return [
+        [a + b for a, b in zip(first, second, strict=True)]
+        for first, second in zip(one, other, strict=True)
+    ]
 
 
 def _sum_durations(sums: JSON, durations: JSON) -> None:

@@ -15,6 +15,8 @@ class BatchPart:
     version: str
     rows: int
     queued: float
+    bins: Array | None = None
+    """Where its rows lie beside those of the test part (`Profile.bins`), if they were looked at."""
 
 
 @dataclass(frozen=True)
