@@ -15,37 +15,57 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Settings(BaseSettings):
     """One process's settings; sizes in bytes, times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="REGRAFT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REGRAFT_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
     home: Path = Path.home() / ".regraft"
+    """Where everything is kept."""
     url: str | None = None
+    """The server that commands ask, unless one runs on the home."""
     database: str | None = None
+    """An SQLAlchemy URL; a file of SQLite in the home unless it is given."""
     address: str | None = None
+    """A Ray cluster to join; a local one is started otherwise."""
     ray_temp_dir: Path = Path(tempfile.gettempdir()) / "regraft-ray"
+    """Where a Ray that is started keeps its files."""
     use_gpu: bool | None = None
+    """Whether training and serving take GPUs; training takes those that there are otherwise."""
     threads: Annotated[int, Field(ge=1)] | None = None
+    """Of each replica and of what computes features; the processors are shared out otherwise."""
     scratch_seconds: Annotated[float, Field(ge=0)] = 600.0
     """The most that the baseline from scratch may take, which is never more than the adaptation."""
 
     host: str = "127.0.0.1"
+    """Where to listen."""
     port: Port = 8000
+    """For HTTP; 0 chooses a free one."""
     grpc_port: Port | None = None
     """8001 unless it is given, or where `port` is any free one another such."""
     replicas: Annotated[int, Field(ge=1)] = 2
+    """Of the shared pool."""
     poll_interval: Annotated[float, Field(gt=0)] = 0.5
+    """How often replicas look whether an endpoint has changed."""
 
     max_batch_rows: Annotated[int, Field(ge=1)] = 16
+    """Rows of one batch."""
     max_queued_rows: Annotated[int, Field(ge=1)] = 512
+    """Rows that may wait in a replica."""
     max_ongoing: Annotated[int, Field(ge=1)] = 128
-    """Requests of one replica at a time; more are refused before they reach it. HAProxy's launcher
-    reads it from the environment."""
+    """Requests of one replica at a time; more are refused before they reach it."""  # by HAProxy
     max_backbones: Annotated[int, Field(ge=0)] | None = None
     """Bytes of backbones' files that a replica keeps in memory; any number unless it is given. Of
     others those used least recently are put away, and loaded again when they are asked for."""
+    max_cached: Annotated[int, Field(ge=0)] = 0
+    """Requests whose answers a replica keeps, for who asks the same rows of the same version."""
     max_body: int = 64 * 2**20
+    """Bytes of a request's body."""
     max_json: int = 8 * 2**20
+    """Bytes of a request's JSON."""
     max_upload: int = 2 * 2**30
+    """Bytes of an uploaded data set."""
     max_rows: int = 10**6
+    """Rows of a data set."""
 
     @property
     def resolved_home(self) -> Path:

@@ -20,7 +20,7 @@ from regraft.serving.inference import Caps, Inference
 from regraft.serving.pool import Failure
 from regraft.serving.rollout import Served
 from regraft.serving.statistics import Statistics
-from regraft.serving.telemetry import RequestRecord, ShadowRecord, Silent
+from regraft.serving.telemetry import RequestRecord, Several, ShadowRecord, Silent
 
 
 class Task:
@@ -51,7 +51,7 @@ class Task:
 class FakeBatcher:
     """Predicts at once; a row `boom` breaks the model, a row `full` finds the queue full."""
 
-    async def predict(self, predictor: Any, rows: list[str], later: bool = False) -> dict[str, Any]:
+    async def predict(self, predictor: Any, rows: list[str], **given: Any) -> dict[str, Any]:
         if "boom" in rows or ("odd" in rows and predictor.version == 5):
             raise RuntimeError("/secret/path broke")
         if "full" in rows:
@@ -66,7 +66,7 @@ class StuckBatcher:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    async def predict(self, predictor: Any, rows: list[str], later: bool = False) -> dict[str, Any]:
+    async def predict(self, predictor: Any, rows: list[str], **given: Any) -> dict[str, Any]:
         self.asked.set()
         return await asyncio.get_running_loop().create_future()
 
@@ -339,6 +339,25 @@ def test_a_shadow_is_asked_copies_and_never_heard(
         http.get("/health/live")
     seen = [(one.version, one.rows, one.agreed) for one in recorder.shadows]
     assert seen == [("5", 2, 2.0), ("5", 2, None)]
+
+
+def test_the_same_rows_are_answered_from_what_was_kept(
+    pool: FakePool, recorder: Recorder, tmp_path: Path
+) -> None:
+    batcher = FakeBatcher()
+    statistics = Statistics(tmp_path)
+    parts: Any = (pool, batcher, Several(recorder, statistics), Caps(999, 999), "9", statistics)
+    client = TestClient(build_app(Inference(*parts, cached=5)))
+    answers = [client.post("/models/m/predict", json={"inputs": [t]}) for t in ("a", "bb", "a")]
+    found = [answer.json()["predictions"] for answer in answers]
+    assert found == [[{"length": 1}], [{"length": 2}], [{"length": 1}]]
+    assert [record.cached for record in recorder.records] == [False, False, True]
+    client.post("/models/m/predict", json={"inputs": ["full"]})
+    pool.served["m"] = Served(version(6))
+    client.post("/models/m/predict", json={"inputs": ["a"]})
+    assert recorder.records[-1].cached is False, "another version says something else"
+    counts = statistics.total()[0]["inference_stats"]
+    assert (counts["cache_hit"]["count"], counts["cache_miss"]["count"]) == (1, 3)
 
 
 def test_a_request_whose_client_leaves_is_dropped_and_counted_as_such(

@@ -57,6 +57,7 @@ def replica_options(
         max_json=settings.max_json,
         poll_interval=settings.poll_interval,
         backbones=settings.max_backbones,
+        cached=settings.max_cached,
         gpu=gpu,
         local=is_loopback(settings.host),
         only=only,

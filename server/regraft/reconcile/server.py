@@ -14,6 +14,7 @@ from regraft.reconcile.orphans import end_orphans
 from regraft.reconcile.ports import free_port, require_free_port
 from regraft.reconcile.signals import stop_on_signals
 from regraft.registry.store import Registry
+from regraft.serving.traces import check_traces
 from regraft.settings import Settings
 from regraft.training import cluster
 
@@ -36,6 +37,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
 
     SIGTERM and Ctrl-C raise KeyboardInterrupt, also while it starts.
     """
+    check_traces()
     registry = Registry(settings.resolved_home, settings.database)
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
     ports = _ports(settings)

@@ -16,6 +16,8 @@ from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import BatchPart, BatchRecord, Telemetry
 
 Tensors = dict[str, Array]
+Batches = list[tuple[BatchRecord, float]]
+"""Batches in which rows of a request were, and how long these waited for it (s)."""
 
 CHEAP = 0.02
 """A share of the largest batch within which padding costs less than one batch more."""
@@ -42,6 +44,7 @@ class Item:
     size: int
     since: float = field(default_factory=time.perf_counter)
     bins: Array | None = None
+    batches: Batches | None = None
 
     @property
     def work(self) -> int:
@@ -92,15 +95,22 @@ class Batcher:
         self.short = Short(limits.short_seconds)
 
     async def predict(
-        self, predictor: Predictor, rows: Sequence[Any], later: bool = False
+        self,
+        predictor: Predictor,
+        rows: Sequence[Any],
+        later: bool = False,
+        batches: Batches | None = None,
     ) -> Tensors:
-        """Response tensors for the rows of one request, in order; `later`: once nobody waits."""
+        """Response tensors for the rows of one request, in order; `later`: once nobody waits. The
+        batches that they were in are added to `batches`."""
         with self.memory.using(predictor.backbone):
             if not predictor.backbone.loaded:
                 await self.memory.fetch(predictor.backbone)
-            return await self._predict(predictor, rows, later)
+            return await self._predict(predictor, rows, later, batches)
 
-    async def _predict(self, predictor: Predictor, rows: Sequence[Any], later: bool) -> Tensors:
+    async def _predict(
+        self, predictor: Predictor, rows: Sequence[Any], later: bool, batches: Batches | None
+    ) -> Tensors:
         if len(rows) > self.limits.queued_rows:
             raise TooLargeError(
                 f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."
@@ -108,6 +118,8 @@ class Batcher:
         if self.queued + len(rows) > self.limits.queued_rows:
             raise OverloadedError(f"The queue is full: {self.queued} rows are waiting.")
         items = [self._enqueue(predictor, part, later) for part in self._parts(rows)]
+        for item in items:
+            item.batches = batches
         if not self.busy:
             self.busy = True
             asyncio.get_running_loop().call_soon(self._start)
@@ -202,9 +214,11 @@ class Batcher:
         self.calm = len(batch) == 1 and not self.waiting
         if len(batch) == 1 and not isinstance(done.answers[0], Exception):
             self.short.learn(batch[0], done.record.seconds)
-        for item, answer in zip(batch, done.answers, strict=True):
+        for item, answer, part in zip(batch, done.answers, done.record.parts, strict=True):
             if item.answer.done():
                 continue
+            if item.batches is not None:
+                item.batches.append((done.record, part.queued))
             if isinstance(answer, Exception):
                 item.answer.set_exception(answer)
             else:
@@ -247,7 +261,7 @@ def run_batch(batch: list[Item]) -> Done:
         )
         for item in batch
     )
-    return Done(answers, BatchRecord(parts, **vars(spans)))
+    return Done(answers, BatchRecord(parts, **vars(spans), begin=begin))
 
 
 def _attempt(batch: list[Item], spans: Spans) -> list[Tensors | Exception]:

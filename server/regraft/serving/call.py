@@ -11,9 +11,11 @@ from starlette.requests import ClientDisconnect
 
 from regraft.contract import Array, Arrays, Task
 from regraft.errors import InvalidInputError, RegraftError
+from regraft.serving.batcher import Batches
 from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.telemetry import RequestRecord, Telemetry, Told
+from regraft.serving.traces import Trace
 
 CLIENT_CLOSED = 499
 LONGEST_ID = 128
@@ -29,6 +31,10 @@ class Call:
     rows: int = 0
     status: int = 0
     told: Told | None = None
+    cached: bool | None = None
+    """Whether the answer was known already; None where none is kept."""
+    batches: Batches | None = None
+    """Those that its rows were in, where it is traced."""
 
     def choose(self, served: Served, version: str | None) -> Predictor:
         """The version that answers, which the record is to name."""
@@ -39,11 +45,14 @@ class Call:
 
 @contextmanager
 def recorded(
-    telemetry: Telemetry, name: Callable[[], str], identifier: str | None
+    telemetry: Telemetry,
+    name: Callable[[], str],
+    identifier: str | None,
+    trace: Trace | None = None,
 ) -> Iterator[Call]:
     """A call whose record is told at its end, whatever becomes of it, under the name that the
     endpoint has then."""
-    call = Call(request_id(identifier))
+    call = Call(request_id(identifier), batches=None if trace is None else [])
     try:
         yield call
         call.status = call.status or 200
@@ -55,9 +64,18 @@ def recorded(
         raise
     finally:
         seconds = time.perf_counter() - call.begin
+        if trace is not None:
+            trace.end(call, name())
         telemetry.request(
             RequestRecord(
-                name(), call.version, call.rows, call.status or 500, seconds, call.id, call.told
+                name=name(),
+                version=call.version,
+                rows=call.rows,
+                status=call.status or 500,
+                seconds=seconds,
+                id=call.id,
+                told=call.told,
+                cached=call.cached,
             )
         )
 

@@ -69,26 +69,26 @@ class GRPCService:
             return _refuse(
                 method, context, grpc.StatusCode.PERMISSION_DENIED, "This server is local."
             )
-        answer: Callable[[Any], Awaitable[Any]] = getattr(self, f"_{method}")
+        answer: Callable[[Any, Any], Awaitable[Any]] = getattr(self, f"_{method}")
         try:
-            return await answer(message)
+            return await answer(message, context)
         except RegraftError as error:
             return _refuse(method, context, code_of(error), str(error))
 
-    async def _ServerLive(self, message: Any) -> Any:
+    async def _ServerLive(self, message: Any, context: Any) -> Any:
         return MESSAGES["ServerLiveResponse"](live=True)
 
-    async def _ServerReady(self, message: Any) -> Any:
+    async def _ServerReady(self, message: Any, context: Any) -> Any:
         return MESSAGES["ServerReadyResponse"](ready=self.inference.pool.ready)
 
-    async def _Check(self, message: Any) -> Any:
+    async def _Check(self, message: Any, context: Any) -> Any:
         """The server's health, or that of a service: of one of ours, or of an endpoint."""
         ready = self.inference.pool.ready
         if message.service and message.service not in SERVICES:
             ready = await self._is_ready(message.service, None)
         return MESSAGES["HealthCheckResponse"](status=SERVING if ready else NOT_SERVING)
 
-    async def _ModelReady(self, message: Any) -> Any:
+    async def _ModelReady(self, message: Any, context: Any) -> Any:
         ready = await self._is_ready(message.name, message.version or None)
         return MESSAGES["ModelReadyResponse"](ready=ready)
 
@@ -99,12 +99,12 @@ class GRPCService:
             return False
         return True
 
-    async def _ServerMetadata(self, message: Any) -> Any:
+    async def _ServerMetadata(self, message: Any, context: Any) -> Any:
         return MESSAGES["ServerMetadataResponse"](
             name="regraft", version=self.inference.version, extensions=EXTENSIONS
         )
 
-    async def _ModelMetadata(self, message: Any) -> Any:
+    async def _ModelMetadata(self, message: Any, context: Any) -> Any:
         served = await self.inference.pool.waited_for(message.name)
         found = served.named(message.version or None)
         return MESSAGES["ModelMetadataResponse"](
@@ -115,10 +115,10 @@ class GRPCService:
             outputs=grpc_protocol.metadata(found.task.response_tensors()),
         )
 
-    async def _ModelInfer(self, message: Any) -> Any:
+    async def _ModelInfer(self, message: Any, context: Any) -> Any:
         """Counted and timed like a request over HTTP, with the status that it would have there."""
         name, path = message.model_name, _path(message.model_version)
-        with self.inference.recorded(name, message.id) as call:
+        with self.inference.recorded(name, message.id, _metadata(context)) as call:
             limit = self.inference.caps.body
             if message.ByteSize() > limit:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
@@ -126,6 +126,10 @@ class GRPCService:
             asked = grpc_protocol.parse_infer(message)
             predictor, outputs = await self.inference.answer(call, served, path, asked)
             return grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)
+
+
+def _metadata(context: Any) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
 
 
 def _path(version: str) -> dict[str, str]:

@@ -87,7 +87,7 @@ def _timed(inference: Inference, handler: Predicting) -> Handler:
 
     async def answer(request: Request) -> Response:
         name, identifier = request.path_params["name"], request.headers.get(REQUEST_ID)
-        with inference.recorded(name, identifier) as call:
+        with inference.recorded(name, identifier, request.headers) as call:
             try:
                 response = await handler(request, call)
             except RegraftError as error:

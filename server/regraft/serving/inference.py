@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
+from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
 from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
@@ -23,6 +24,7 @@ from regraft.serving.shadow import Shadows
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
+from regraft.serving.traces import Traces
 
 EXTENSIONS = [
     "binary_tensor_data",
@@ -45,7 +47,11 @@ class Inference:
         caps: "Caps",
         version: str,
         statistics: Statistics,
+        traces: Traces | None = None,
+        cached: int = 0,
     ) -> None:
+        self.traces = traces
+        self.answers = Answers(cached)
         self.statistics = statistics
         self.pool = pool
         self.batcher = batcher
@@ -55,11 +61,17 @@ class Inference:
         self.shadows = Shadows(batcher, telemetry)
         self.departures = Departures()
 
-    def recorded(self, name: str, identifier: str | None) -> AbstractContextManager[Call]:
+    def recorded(
+        self, name: str, identifier: str | None, carrier: Mapping[str, str]
+    ) -> AbstractContextManager[Call]:
         """A call of an endpoint whose record is told at its end; no name of a client's own making
-        is told. One that was published a moment ago is known by then."""
+        is told. One that was published a moment ago is known by then. The carrier (headers, or
+        metadata) may say to which trace it belongs."""
         return recorded(
-            self.telemetry, lambda: name if name in self.pool.routes else "unknown", identifier
+            self.telemetry,
+            lambda: name if name in self.pool.routes else "unknown",
+            identifier,
+            None if self.traces is None else self.traces.begin(carrier),
         )
 
     async def server(self, request: Request) -> Response:
@@ -212,12 +224,24 @@ class Inference:
     ) -> Arrays:
         """Response tensors, of which a copy is compared where a version is tried in the shadow."""
         call.rows = len(rows)
-        tensors = await self.batcher.predict(predictor, rows)
+        tensors = await self._answered(call, predictor, rows)
         call.told = told(predictor.task, tensors)
         shadow = served.shadow(call.id)
         if shadow is not None:
             self.shadows.ask(shadow, rows, tensors)
         return tensors
+
+    async def _answered(self, call: Call, predictor: Predictor, rows: Sequence[Any]) -> Arrays:
+        """What was answered before to the same rows, or what the model says of them."""
+        key = self.answers.key(predictor, rows)
+        if key is None:
+            return await self.batcher.predict(predictor, rows, batches=call.batches)
+        known = self.answers.get(key)
+        call.cached = known is not None
+        if known is None:
+            known = await self.batcher.predict(predictor, rows, batches=call.batches)
+            self.answers.put(key, known)
+        return known
 
     async def _named(self, request: Request) -> tuple[Served, Predictor]:
         """What is loaded under the path's name, and the version that the path names."""

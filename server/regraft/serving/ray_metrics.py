@@ -55,6 +55,7 @@ class RayMetrics:
             "regraft_requests", "Prediction requests answered.", (*ENDPOINT, "status")
         )
         self.rows = Total("regraft_rows", "Rows predicted.", ENDPOINT)
+        self.cached = Total("regraft_cached", "Requests whose answer was kept.", ENDPOINT)
         self.duration = Distribution(
             "regraft_request_seconds", "Request to answer, in the replica.", SECONDS
         )
@@ -84,6 +85,8 @@ class RayMetrics:
         self.requests.inc(1, {**tags, "status": str(record.status)})
         self.duration.observe(record.seconds, tags)
         self.rows.inc(record.rows, tags)
+        if record.cached:
+            self.cached.inc(1, tags)
 
     def shadow(self, record: ShadowRecord) -> None:
         tags = _tags(record.name, record.version)

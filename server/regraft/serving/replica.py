@@ -23,6 +23,7 @@ from regraft.serving.predictions import Predictions
 from regraft.serving.sessions import Runtime
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Afterwards, Several, Telemetry
+from regraft.serving.traces import traces_wanted
 
 log = logging.getLogger("regraft.serving")
 
@@ -41,6 +42,8 @@ class ReplicaOptions:
     poll_interval: float
     backbones: int | None = None
     """How many bytes of backbones' files are kept in memory; all unless it is given."""
+    cached: int = 0
+    """How many requests' answers are kept."""
     gpu: bool = False
     local: bool = True
     only: str | None = None
@@ -66,7 +69,10 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     told = Afterwards(Several(telemetry, statistics, predictions))
     batcher = Batcher(worker, options.limits, told, pool.memory)
     caps = Caps(options.max_body, options.max_json)
-    inference = Inference(pool, batcher, told, caps, version("regraft"), statistics)
+    traces = traces_wanted()
+    inference = Inference(
+        pool, batcher, told, caps, version("regraft"), statistics, traces, options.cached
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -78,6 +84,8 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
         following.cancel()
         keeping.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
     app = build_app(inference, lifespan)
     return Serving(app, GRPCService(inference, options.local))

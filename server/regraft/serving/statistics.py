@@ -20,8 +20,9 @@ from regraft.serving.profile import counted
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 JSON = dict[str, Any]
-DURATIONS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output")
-STEPS = DURATIONS[3:]
+STEPS = ("compute_input", "compute_infer", "compute_output")
+CACHE = {True: "cache_hit", False: "cache_miss"}
+DURATIONS = ("success", "fail", "queue", *STEPS, *CACHE.values())
 TRIAL = "trial"
 """What tells whether a version may stay: requests that broke, and copies that were compared."""
 INPUTS = "inputs"
@@ -71,6 +72,8 @@ class Statistics:
             counts = self._of(record.name, record.version)
             counts["last_inference"] = time.time_ns() // 10**6
             _add(counts["inference_stats"][outcome], record.seconds)
+            if record.cached is not None:
+                _add(counts["inference_stats"][CACHE[record.cached]], record.seconds)
             # An overloaded replica says nothing of the version.
             counts[TRIAL]["faults"] += record.status >= 500 and record.status != 503
 

@@ -28,6 +28,8 @@ class BatchRecord:
     encoding: float
     computing: float
     answering: float
+    begin: float = 0.0
+    """As `time.perf_counter` tells it."""
 
     @property
     def rows(self) -> int:
@@ -54,7 +56,7 @@ class Told:
 @dataclass(frozen=True)
 class RequestRecord:
     """One answered request: its rows, the status it got, the time it took (s), the id by which it
-    is known, and what was answered."""
+    is known, what was answered, and whether that was known already (None where none is kept)."""
 
     name: str
     version: str
@@ -63,6 +65,7 @@ class RequestRecord:
     seconds: float
     id: str = ""
     told: Told | None = None
+    cached: bool | None = None
 
 
 @dataclass(frozen=True)
