@@ -1,6 +1,7 @@
 """The Open Inference Protocol over HTTP: routes below the mount, and what goes wrong as JSON."""
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,16 +25,20 @@ Predicting = Callable[[Request, Call], Awaitable[Response]]
 MOUNT = "/v2"
 MODEL = "/models/{name}"
 VERSIONED = "/models/{name}/versions/{version}"
+PREDICTION = re.compile(r"(?:/v2)?/models/([^/]+)(?:/versions/([^/]+))?/(infer|predict)")
 REQUEST_ID = "X-Request-Id"
 
 
-def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
+def build_app(inference: Inference, lifespan: Any = None) -> ASGIApp:
     """The protocol's application; paths are those after `/v2`."""
+    ways = {
+        "infer": _timed(inference, inference.infer),
+        "predict": _timed(inference, inference.predict),
+    }
     routes = [Route("/models/stats", _answer(inference.all_statistics))]
     for prefix in (MODEL, VERSIONED):
         routes += [
-            Route(f"{prefix}/infer", _timed(inference, inference.infer), methods=["POST"]),
-            Route(f"{prefix}/predict", _timed(inference, inference.predict), methods=["POST"]),
+            *(Route(f"{prefix}/{way}", ask, methods=["POST"]) for way, ask in ways.items()),
             Route(f"{prefix}/ready", _answer(inference.model_ready)),
             Route(f"{prefix}/config", _answer(inference.config)),
             Route(f"{prefix}/stats", _answer(inference.model_statistics)),
@@ -51,7 +56,33 @@ def build_app(inference: Inference, lifespan: Any = None) -> Starlette:
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.add_middleware(BareMount)
-    return app
+    return Shortcut(app, ways)
+
+
+class Shortcut:
+    """Predictions by their usual paths go straight to their handlers: the router and what it is
+    wrapped in would take as long as the handlers do."""
+
+    def __init__(self, app: ASGIApp, ways: dict[str, Handler]) -> None:
+        self.app = app
+        self.ways = ways
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        found = PREDICTION.fullmatch(scope["path"])
+        if found is None:
+            await self.app(scope, receive, send)
+            return
+        name, version, way = found.groups()
+        path = {"name": name} if version is None else {"name": name, "version": version}
+        request = Request({**scope, "path_params": path}, receive)
+        try:
+            response = await self.ways[way](request)
+        except Exception as error:  # noqa: BLE001 - a model may raise anything
+            response = await _unexpected(request, error)
+        await response(scope, receive, send)
 
 
 class BareMount:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
@@ -54,7 +55,7 @@ class ReplicaOptions:
 class Serving:
     """The protocol in its two forms."""
 
-    http: Starlette
+    http: ASGIApp
     grpc: GRPCService
 
 
