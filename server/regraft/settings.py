@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     """Bytes of backbones' files that a replica keeps in memory; any number unless it is given. Of
     others those used least recently are put away, and loaded again when they are asked for."""
     max_cached: Annotated[int, Field(ge=0)] = 0
-    """Requests whose answers a replica keeps, for who asks the same rows of the same version."""
+    """Bytes of answers that a replica keeps, for who asks the same rows of the same version."""
     max_body: int = 64 * 2**20
     """Bytes of a request's body."""
     max_json: int = 8 * 2**20

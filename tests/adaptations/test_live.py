@@ -67,7 +67,7 @@ def test_requests_copies_labels_and_drift_are_told_by_version(registry: Registry
 def test_drift_of_inputs_is_told_of_the_figure_that_is_farthest(tmp_path: Path) -> None:
     registry, rng = Registry(tmp_path), np.random.default_rng(0)
     features = rng.normal(size=(300, 16)).astype(np.float32)
-    profile = Profile.of(features, {})
+    profile = Profile.of(rng.normal(size=(300, 16)), features, {})
     manifest = {
         "labels": ["a", "b"],
         "report": registry.blobs.put(b"{}").as_dict(),
@@ -90,10 +90,22 @@ def test_drift_of_inputs_is_told_of_the_figure_that_is_farthest(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("now", "then"), [({"a": 49}, {"a": 60, "b": 40}), ({"a": 90}, {"a": 90}), ({}, {"a": 60})]
+    ("now", "then"),
+    [
+        ({"a": 60}, {"a": 50, "b": 0}),
+        ({"a": 49}, {"a": 60, "b": 40}),
+        ({"a": 90}, {"a": 90}),
+        ({}, {"a": 60}),
+    ],
 )
 def test_few_predictions_or_one_label_tell_no_drift(now: Any, then: Any) -> None:
     assert drift(now, then) is None
+
+
+def test_a_label_that_nobody_predicted_counts_for_nothing() -> None:
+    found = drift({"a": 60, "c": 0}, {"a": 50, "b": 10, "c": 0})
+    assert found == drift({"a": 60}, {"a": 50, "b": 10})
+    assert found is not None
 
 
 def test_equal_shares_are_no_drift_and_a_new_label_is(registry: Registry) -> None:

@@ -31,7 +31,16 @@ def _libraries(process: psutil.Process) -> set[str]:
     return {Path(region.path).name for region in process.memory_maps()}
 
 
+def counted(server: Server, endpoint: str, status: int) -> float:
+    """Requests of an endpoint that ended so, by `/metrics`."""
+    lines = httpx.get(f"{server.url}/metrics", timeout=30).text.splitlines()
+    wanted = ("regraft_requests_total", f'endpoint="{endpoint}"', f'status="{status}"')
+    found = [line for line in lines if all(part in line for part in wanted)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+
 def test_answers_as_before_after_a_hundred_clients_left_mid_request(server: Server) -> None:
+    """Those that left while their rows waited are given up, behind HAProxy too."""
     address = urlsplit(server.url)
     body = b'{"inputs": ["' + b"good " * 15_000 + b'"]}'
     head = f"POST /v2/models/tweets/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
@@ -44,19 +53,14 @@ def test_answers_as_before_after_a_hundred_clients_left_mid_request(server: Serv
             f"{server.url}/v2/models/tweets/predict", json={"inputs": ["fine"]}, timeout=30
         )
         assert answer.status_code == 200
+    wait_until(lambda: counted(server, "tweets", 499) > 0, 30, "some that left in /metrics")
 
 
 def test_metrics_count_requests_queue_and_batches(server: Server) -> None:
-    def answered() -> float:
-        text = httpx.get(f"{server.url}/metrics", timeout=30).text
-        lines = [line for line in text.splitlines() if 'endpoint="tiny"' in line]
-        total = [line for line in lines if line.startswith("regraft_requests_total")]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in total if 'status="200"' in line)
-
-    before = answered()
+    before = counted(server, "tiny", 200)
     for _ in range(5):
         httpx.post(f"{server.url}/v2/models/tiny/predict", json={"inputs": ["fine"]}, timeout=30)
-    wait_until(lambda: answered() >= before + 5, 30, "five more requests in /metrics")
+    wait_until(lambda: counted(server, "tiny", 200) >= before + 5, 30, "five more in /metrics")
     text = httpx.get(f"{server.url}/metrics", timeout=30).text
     for family in ("regraft_queue_seconds", "regraft_batch_rows", "regraft_batch_seconds"):
         assert f"# TYPE {family} histogram" in text

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regraft.serving.answers import Answers
+from regraft.serving.answers import Answers, size
 
 
 def predictor(version: int = 1, name: str = "m") -> Any:
@@ -14,7 +14,7 @@ def predictor(version: int = 1, name: str = "m") -> Any:
 
 
 def test_what_was_used_least_recently_makes_room() -> None:
-    answers = Answers(2)
+    answers = Answers(2 * size({"n": np.array([0])}))
     keys = [answers.key(predictor(), [text]) for text in "abc"]
     for number, key in enumerate(keys):
         assert key is not None
@@ -38,6 +38,17 @@ def test_rows_that_differ_have_other_keys(rows: list[Any], other: list[Any]) -> 
     answers = Answers(1)
     assert answers.key(predictor(), rows) == answers.key(predictor(), list(rows))
     assert answers.key(predictor(), rows) != answers.key(predictor(), other)
+
+
+def test_what_is_larger_than_all_that_may_be_kept_is_not_kept() -> None:
+    answers = Answers(10_000)
+    for key, count in ((b"small", 10), (b"large", 2000)):
+        answers.put(key, {"n": np.zeros(count)})
+        answers.put(key, {"n": np.zeros(count)})
+    assert answers.get(b"large") is None
+    assert answers.bytes == sum(map(size, answers.kept.values())) <= 10_000
+    texts = np.array([b"x" * 9_000, b""], object)
+    assert size({"t": texts}) > 9_000
 
 
 def test_versions_and_endpoints_have_keys_of_their_own() -> None:

@@ -14,9 +14,11 @@ class Client:
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
+        self.asked = 0
 
     def request(self) -> Request:
         async def receive() -> dict[str, Any]:
+            self.asked += 1
             await self.gone.wait()
             return {"type": "http.disconnect"}
 
@@ -54,6 +56,11 @@ def test_who_was_answered_is_not_asked_about() -> None:
         assert await answered(departures, client, ready) == "answer"
         client.gone.set()
         await asyncio.sleep(0.05)
-        assert departures.asked == {}
+        assert client.asked == 0
+        ready.clear()
+        other = asyncio.create_task(answered(departures, Client(), ready))
+        await asyncio.sleep(0.05)
+        ready.set()
+        assert await other == "answer", "the first one's leaving is nothing to it"
 
     asyncio.run(scenario())

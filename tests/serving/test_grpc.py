@@ -2,6 +2,9 @@
 
 import asyncio
 import copyreg
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -16,7 +19,7 @@ from regraft.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from regraft.serving.grpc_messages import MESSAGES
+from regraft.serving.grpc_messages import INFERENCE, MESSAGES
 from regraft.serving.grpc_protocol import build_infer, parse_infer
 from regraft.serving.grpc_service import SERVICES, GRPCService, add_services, code_of
 from regraft.serving.protocol import InferRequest, RequestedOutput
@@ -96,6 +99,20 @@ def half_raw() -> Any:
     return message
 
 
+def with_classes(count: int) -> Any:
+    message = request()
+    entry = message.outputs.add(name="label").parameters.add(key="classification")
+    entry.value.int64_param = count
+    return message
+
+
+def with_outputs(*names: str) -> Any:
+    message = request()
+    for name in names:
+        message.outputs.add(name=name)
+    return message
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
@@ -106,6 +123,14 @@ def half_raw() -> Any:
         (twice(), "twice among 'inputs'"),
         (of_type("INT64"), "'INT64' is not given in fp32_contents, but in int64_contents"),
         (of_type("FP16"), "but in raw_input_contents"),
+        (of_type("FOO"), "unknown datatype 'FOO'"),
+        (with_classes(0), "must be a number of classes"),
+        (with_outputs("a", "a"), "twice among 'outputs'"),
+        (with_outputs(""), "must have a 'name'"),
+        (raw(request(), b"", b"", b""), "an entry for each of the 2 inputs, not 3"),
+        (raw(request(), bytes(8), bytes(7)), "needs 8 bytes|8 bytes"),
+        (raw(of_shape(-1, 2), bytes(8), bytes(8)), "no axis of 'shape' may be negative"),
+        (raw(of_shape(2**62, 4), bytes(8), bytes(8)), "more than"),
         (of_shape(1, 3), "needs 3 elements, not 2"),
         (of_shape(-1, -2), "no axis of 'shape' may be negative"),
         (of_shape(2**62, 2**62), "more than"),
@@ -161,6 +186,9 @@ class Context:
     def peer(self) -> str:
         return self._peer
 
+    def invocation_metadata(self) -> list[tuple[str, str]]:
+        return []
+
     def set_code(self, code: Any) -> None:
         self.code = code
 
@@ -186,6 +214,72 @@ def test_a_local_server_answers_none_but_this_machine(
     answer = asyncio.run(service.call("ServerLive", None, context))
     assert answer.live is answered
     assert context.code == (None if answered else grpc.StatusCode.PERMISSION_DENIED)
+
+
+def refused(method: str, message: Any, infer: Any = None) -> tuple[str, str]:
+    """The code and the text with which a call ends."""
+    context = Context("ipv4:127.0.0.1:5")
+    pool = SimpleNamespace(waited_for=infer)
+    inference: Any = SimpleNamespace(
+        recorded=lambda *_: nullcontext(SimpleNamespace(id="")),
+        caps=SimpleNamespace(body=10_000),
+        pool=pool,
+    )
+    asyncio.run(GRPCService(inference, True).call(method, message, context))
+    assert context.code is not None
+    return context.code.name, context.details
+
+
+def test_what_is_no_message_is_the_clients_fault() -> None:
+    told: dict[str, Any] = {}
+
+    class Server:
+        def add_generic_rpc_handlers(self, handlers: Any) -> None:
+            told.update(handlers[0]._method_handlers)
+
+    add_services(SimpleNamespace(**{m: m for ms in SERVICES.values() for m in ms}), Server())
+    read = told[f"/{INFERENCE}.GRPCInferenceService/ModelInfer"].request_deserializer
+    message = request()
+    assert read(message.SerializeToString()) == message
+    for wrong in (b"\xff\xff\xff", b"\x0a\x02\xff\xfe"):
+        code, text = refused("ModelInfer", read(wrong))
+        assert code == "INVALID_ARGUMENT"
+        assert "no ModelInferRequest" in text
+
+
+def test_a_message_that_is_too_large_and_what_nobody_foresaw_have_codes_and_no_paths(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(name: str) -> Any:
+        raise RuntimeError("/secret/path broke")
+
+    async def full(name: str) -> Any:
+        raise OverloadedError("The queue is full.")
+
+    code, text = refused("ModelInfer", request(id="x" * 20_000))
+    assert (code, "larger than 10,000" in text) == ("INVALID_ARGUMENT", True)
+    code, text = refused("ModelInfer", request(), broken)
+    assert code == "INTERNAL"
+    assert "secret" not in text
+    assert text.split()[-1].strip(".") in caplog.text
+    assert refused("ModelInfer", request(), full) == ("RESOURCE_EXHAUSTED", "The queue is full.")
+
+
+def test_a_long_reason_is_cut_to_what_clients_take() -> None:
+    async def wordy(name: str) -> Any:
+        raise InvalidInputError("x" * 20_000)
+
+    code, text = refused("ModelInfer", request(), wordy)
+    assert (code, len(text)) == ("INVALID_ARGUMENT", 2000)
+
+
+def test_many_tensors_are_told_apart_at_once() -> None:
+    message = request()
+    for number in range(4000):
+        message.outputs.add(name=f"output {number}")
+    begin = time.process_time()
+    assert len(parse_infer(message).outputs or ()) == 4000
+    assert time.process_time() - begin < 1
 
 
 def test_every_method_is_told_to_the_server() -> None:

@@ -257,6 +257,33 @@ def test_load_waits_for_an_endpoint_and_unload_is_refused(http: TestClient) -> N
     assert (refused.status_code, "deleted" in refused.json()["error"]) == (501, True)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/repository/index", {"ready": "false"}, 400),
+        ("/repository/models/m/load", {"parameters": {"config": "{}"}}, 501),
+        ("/repository/models/m/load", "no object", 400),
+    ],
+)
+def test_what_an_extension_cannot_do_is_refused(
+    http: TestClient, path: str, body: Any, status: int
+) -> None:
+    assert http.post(path, json=body).status_code == status
+
+
+def test_statistics_of_a_version_that_never_was_are_404(http: TestClient) -> None:
+    assert http.get("/models/m/versions/99/stats").status_code == 404
+    assert http.get("/models/m/versions/4/stats").json() == {"model_stats": []}
+
+
+def test_many_wrong_tensors_are_told_in_short(http: TestClient) -> None:
+    names = [f"{number:0>60}" for number in range(500)]
+    tensors = [{"name": n, "shape": [1], "datatype": "BYTES", "data": ["a"]} for n in names[:40]]
+    answer = http.post("/models/m/infer", json={"inputs": tensors})
+    assert answer.status_code in (400, 413)
+    assert len(answer.json()["error"]) < 1000
+
+
 def test_configuration_has_every_axis(http: TestClient) -> None:
     found = http.get("/models/m/config").json()
     assert (found["max_batch_size"], found["platform"]) == (0, "onnx_onnxv1")
@@ -347,7 +374,7 @@ def test_the_same_rows_are_answered_from_what_was_kept(
     batcher = FakeBatcher()
     statistics = Statistics(tmp_path)
     parts: Any = (pool, batcher, Several(recorder, statistics), Caps(999, 999), "9", statistics)
-    client = TestClient(build_app(Inference(*parts, cached=5)))
+    client = TestClient(build_app(Inference(*parts, cached=9999)))
     answers = [client.post("/models/m/predict", json={"inputs": [t]}) for t in ("a", "bb", "a")]
     found = [answer.json()["predictions"] for answer in answers]
     assert found == [[{"length": 1}], [{"length": 2}], [{"length": 1}]]

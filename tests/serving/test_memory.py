@@ -117,6 +117,53 @@ def test_what_is_in_use_stays_and_is_fetched_once_for_all(tmp_path: Path) -> Non
     assert loads[0] is not threading.main_thread()
 
 
+def test_clients_that_leave_start_no_other_load_and_free_nothing_that_is_computed(
+    tmp_path: Path,
+) -> None:
+    known, loads = backbones(tmp_path, 2), []
+    gate, load, run_graph = threading.Event(), known[0].load, known[0].features
+
+    def slow_load() -> Any:
+        loads.append(1)
+        assert gate.wait(10)
+        return load()
+
+    def slow_run(batch: Any) -> Any:
+        assert gate.wait(10)
+        return run_graph(batch)
+
+    async def scenario(memory: BackboneMemory, batcher: Batcher) -> None:
+        known[0].unload()
+        known[0].load = slow_load  # type: ignore[method-assign]
+        for _ in range(3):
+            asked = asyncio.create_task(batcher.predict(predictor(known[0]), ["a"]))
+            await asyncio.sleep(0.02)
+            asked.cancel()
+        last = asyncio.create_task(batcher.predict(predictor(known[0]), ["a"]))
+        await asyncio.sleep(0.02)
+        gate.set()
+        await last
+        assert len(loads) == 1
+        assert batcher.coming == 0
+        gate.clear()
+        batcher.calm = False  # or it would be computed on the event loop, which tells nothing
+        known[0].features = slow_run  # type: ignore[method-assign]
+        pair = [asyncio.create_task(batcher.predict(predictor(known[0]), ["a"])) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        for task in pair:
+            task.cancel()
+        await asyncio.sleep(0.02)
+        await memory.make_room(1)
+        assert known[0].loaded, "its batch is still computed"
+        gate.set()
+        await asyncio.sleep(0.1)
+        await memory.make_room(1)
+        assert not known[0].loaded
+        assert [one.users for one in known] == [0, 0]
+
+    run(scenario, known, 0)
+
+
 def test_its_memory_is_the_systems_again(tmp_path: Path) -> None:
     path = graph(tmp_path / "large.onnx", 4096)
     assert path.stat().st_size > 64 * MEBIBYTE

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from regraft.serving.statistics import INPUTS, Statistics
+from regraft.serving.statistics import DAY, INPUTS, Statistics, recent
 from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord
 
 MIXED = BatchRecord(
@@ -59,10 +60,28 @@ def test_where_inputs_lie_is_summed_and_no_part_of_the_protocol(tmp_path: Path) 
         one.batch(BatchRecord((part,), 0.0, 0.0, 0.0))
     gone.write()
     asked.batch(MIXED)
-    first, second = asked.summed()["a", "1"][INPUTS]
+    first, second = recent(asked.summed()["a", "1"][INPUTS])
     assert (first[0], second[1], second[9], sum(first), sum(second)) == (4, 2, 2, 4, 4)
-    assert asked.summed()["b", "3"][INPUTS] == []
+    assert asked.summed()["b", "3"][INPUTS] == {}
     assert INPUTS not in asked.total()[0]
+
+
+def test_inputs_of_the_newest_two_days_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [20_000.5 * DAY]
+    monkeypatch.setattr("regraft.serving.statistics.time.time", lambda: clock[0])
+    statistics = Statistics(tmp_path)
+    seen = []
+    for days in (1, 1, 2, 0):
+        part = BatchPart("a", "1", 1, 0.5, np.array([[3]]))
+        statistics.batch(BatchRecord((part,), 0.0, 0.0, 0.0))
+        kept = statistics.summed()["a", "1"][INPUTS]
+        seen.append((len(kept), sum(recent(kept)[0])))
+        clock[0] += days * DAY
+    assert seen == [(1, 1), (2, 2), (2, 2), (2, 1)]
+    clock[0] += 2 * DAY
+    assert recent(statistics.summed()["a", "1"][INPUTS]) == []
 
 
 def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from regraft.contract import Array
+from regraft.errors import TooLargeError
 from regraft.serving.tensors import (
     DTYPES,
     BadRequestError,
@@ -241,6 +242,13 @@ def test_floats_that_are_not_finite_are_null_in_json() -> None:
 def test_floats_that_are_not_finite_survive_binary() -> None:
     array = np.array([np.nan, np.inf, -np.inf], np.float16)
     assert_same(from_binary("x", "FP16", [3], memoryview(to_binary(array))), array)
+
+
+def test_many_empty_strings_are_refused_before_any_is_made() -> None:
+    count = 2**16 + 1
+    with pytest.raises(TooLargeError, match="65,537 elements"):
+        from_binary("t", "BYTES", [count], memoryview(bytes(4 * count)))
+    assert from_binary("t", "BYTES", [2**16], memoryview(bytes(4 * 2**16))).size == 2**16
 
 
 def test_bytes_that_are_not_utf8_ask_for_binary_output() -> None:

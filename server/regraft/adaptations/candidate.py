@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regraft.adaptations.choice import Choice
-from regraft.adaptations.learning import Learnt, outputs_of, say
+from regraft.adaptations.learning import Learnt, say
 from regraft.adaptations.precision import Chosen, choose_precision
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead
@@ -59,10 +59,11 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
     served = precision.learnt
     with work.context.stage("features"):
         test = served.features(work, work.data.test)
+        validation = served.features(work, work.data.validation)
     head, temperature = learnt.head, None
     if work.task.calibrates and work.request.own is None:
         with work.context.stage("calibration"):
-            temperature = _temperature(work, served)
+            temperature = _temperature(work, say(served.head, validation))
             head = cooled(head, temperature)
     with work.context.stage("export"):
         blob = work.context.registry.blobs.put(_graph(head, learnt))
@@ -80,19 +81,21 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
         parameters=learnt.parameters,
         precision=precision,
         calibration=calibration,
-        profile=_profile(work, learnt.feature, test),
+        profile=_profile(work, learnt.feature, validation, test),
     )
 
 
-def _profile(work: Work, feature: Feature, test: Array) -> Blob | None:
+def _profile(work: Work, feature: Feature, validation: Array, test: Array) -> Blob | None:
     """What the rows of the test part are like, and some of the validation part to warm up with,
     unless they are large: those have one shape, so that any others will do."""
-    if feature.form != "pooled":
+    if feature.form != "pooled" or not np.isfinite(validation).all():
         return None
-    inputs = work.data.validation.inputs
-    rows = work.task.encode([inputs[i] for i in range(min(WARM_ROWS, len(inputs)))])
-    small = sum(array.nbytes for array in rows.values()) <= MOST_WARM
-    return work.context.registry.blobs.put(Profile.of(test, rows if small else {}).dump())
+    with work.context.stage("profile"):
+        inputs = work.data.validation.inputs
+        rows = work.task.encode([inputs[i] for i in range(min(WARM_ROWS, len(inputs)))])
+        small = sum(array.nbytes for array in rows.values()) <= MOST_WARM
+        profile = Profile.of(validation, test, rows if small else {})
+        return work.context.registry.blobs.put(profile.dump())
 
 
 def _graph(head: "LinearHead | nn.Module", learnt: Learnt) -> bytes:
@@ -101,10 +104,9 @@ def _graph(head: "LinearHead | nn.Module", learnt: Learnt) -> bytes:
     return export_head(head, learnt.feature)
 
 
-def _temperature(work: Work, learnt: Learnt) -> float:
-    """Fitted on the validation part, which nothing was fitted on."""
-    part = work.data.validation
-    return fit_temperature(outputs_of(work, learnt, part), work.task.targets(part.labels))
+def _temperature(work: Work, outputs: Array) -> float:
+    """Fitted on what is said of the validation part, which nothing was fitted on."""
+    return fit_temperature(outputs, work.task.targets(work.data.validation.labels))
 
 
 def _calibration(work: Work, temperature: float, outputs: tuple[Array, Array]) -> JSON:

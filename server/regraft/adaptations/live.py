@@ -10,7 +10,7 @@ from regraft.evaluation.intervals import share
 from regraft.registry.feedback import Live
 from regraft.registry.store import Registry
 from regraft.serving.profile import Profile
-from regraft.serving.statistics import INPUTS, TRIAL, Statistics
+from regraft.serving.statistics import INPUTS, TRIAL, Statistics, recent
 
 LEAST_FOR_DRIFT = 50
 
@@ -21,8 +21,9 @@ def describe_live(registry: Registry, name: str) -> list[JSON]:
     `accuracy` is the share of right answers among those whose true label came back, with its 95 %
     interval; `drift` how far the labels it predicts are from those it predicted of the test part:
     half the sum of the differences of their shares, 0 to 1, and how probable it is by chance (χ²).
-    `inputs` is the same of the rows themselves: of the figures that its profile takes of a row, the
-    one that is farthest, and how probable that is among so many (Bonferroni).
+    `inputs` is the same of the rows themselves, of today's and yesterday's: of the figures that its
+    profile takes of a row, the one that is farthest, and how probable that is among so many
+    (Bonferroni).
     """
     live = {found.version: found for found in registry.feedback.live(name)}
     counts = {
@@ -76,14 +77,13 @@ def _judged(registry: Registry, name: str, live: Live | None, version: int) -> J
 
 
 def _input_drift(registry: Registry, name: str, version: int, row: JSON | None) -> JSON | None:
-    """Of the rows that were looked at since the server started."""
+    """Of the rows that were looked at today and yesterday."""
     profile = _manifest(registry, name, version).get("profile")
-    if profile is None or not (row and row[INPUTS]):
+    now = recent(row[INPUTS]) if row else []
+    if profile is None or not now:
         return None
     then = Profile.load(registry.blobs.read(profile["sha256"])).counts.tolist()
-    found = [
-        drift(_by_bin(one), _by_bin(other)) for one, other in zip(row[INPUTS], then, strict=True)
-    ]
+    found = [drift(_by_bin(one), _by_bin(other)) for one, other in zip(now, then, strict=True)]
     known = [each for each in found if each is not None]
     if not known:
         return None
@@ -113,7 +113,8 @@ def _tested(registry: Registry, name: str, version: int) -> dict[str, int] | Non
 
 def drift(predicted: dict[str, int], tested: dict[str, int]) -> JSON | None:
     """The distance of two counts by label, and its probability by chance; None of few."""
-    labels = sorted(predicted.keys() | tested.keys())
+    seen = (counts.keys() for counts in (predicted, tested))
+    labels = sorted(one for one in set().union(*seen) if predicted.get(one) or tested.get(one))
     rows = [[counts.get(label, 0) for label in labels] for counts in (predicted, tested)]
     now, then = map(sum, rows)
     if min(now, then) < LEAST_FOR_DRIFT or len(labels) < 2:

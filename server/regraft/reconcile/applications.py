@@ -10,6 +10,7 @@ from regraft.reconcile.ports import is_loopback
 from regraft.serving.batcher import Limits
 from regraft.serving.replica import Replica, ReplicaOptions
 from regraft.serving.sessions import available_cpus
+from regraft.serving.traces import environment
 from regraft.settings import Settings
 
 POOL = "pool"
@@ -94,7 +95,7 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
     threads = settings.threads or max(1, int(placement.cpus))
     options = replica_options(settings, threads, placement.gpus > 0, only=name)
     deployment = _deployment(Replica, "Endpoint", None, ONGOING).options(
-        ray_actor_options={"num_cpus": placement.cpus, "num_gpus": placement.gpus},
+        ray_actor_options=_actor(num_cpus=placement.cpus, num_gpus=placement.gpus),
         autoscaling_config={
             "min_replicas": placement.min_replicas,
             "initial_replicas": max(1, placement.min_replicas),
@@ -122,7 +123,13 @@ def _deployment(kind: type, name: str, replicas: int | None, ongoing: int) -> An
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options=_actor(num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
+
+
+def _actor(**resources: float) -> dict[str, Any]:
+    """Replicas on other nodes trace as this process was told to."""
+    variables = environment()
+    return {**resources, **({"runtime_env": {"env_vars": variables}} if variables else {})}

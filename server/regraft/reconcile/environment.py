@@ -83,6 +83,8 @@ def _ray(instance: Instance) -> dict[str, str]:
         # Ray runs its workers at 15, HAProxy and replicas among them: anything would go before.
         "RAY_worker_niceness": "0",
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(instance.largest_message),
+        # What clients send and get: answers may be larger than what was asked. Ray takes 2 GiB.
+        "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": str(min(4 * instance.largest_message, 2**31 - 1)),
         # Ray's workers write their title over their environment, and with it the marker.
         "SPT_NOENV": "1",
     }

@@ -9,13 +9,17 @@ from typing import Any
 from regraft.contract import Arrays
 from regraft.serving.predictor import Predictor
 
+ENTRY = 500
+"""Bytes that an answer takes beside its values."""
+
 
 class Answers:
-    """The answers of `most` requests, those that were used last. A request is known by a digest of
+    """The answers that were used last, of `most` bytes together. A request is known by a digest of
     its rows and by the version that answers, so that none answers for another."""
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.bytes = 0
         self.kept: OrderedDict[bytes, Arrays] = OrderedDict()
 
     def key(self, predictor: Predictor, rows: Sequence[Any]) -> bytes | None:
@@ -37,9 +41,19 @@ class Answers:
         return self.kept[key]
 
     def put(self, key: bytes, tensors: Arrays) -> None:
+        if key in self.kept:
+            return
         self.kept[key] = tensors
-        if len(self.kept) > self.most:
-            self.kept.popitem(last=False)
+        self.bytes += size(tensors)
+        while self.bytes > self.most:
+            _, gone = self.kept.popitem(last=False)
+            self.bytes -= size(gone)
+
+
+def size(tensors: Arrays) -> int:
+    """Bytes that an answer takes, about."""
+    texts = (text for array in tensors.values() if array.dtype == object for text in array.flat)
+    return ENTRY + sum(array.nbytes for array in tensors.values()) + sum(map(len, texts))
 
 
 def _content(row: Any) -> bytes | None:

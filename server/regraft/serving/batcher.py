@@ -12,7 +12,7 @@ import numpy as np
 from regraft.contract import Array
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.memory import BackboneMemory
-from regraft.serving.predictor import Predictor
+from regraft.serving.predictor import Backbone, Predictor
 from regraft.serving.telemetry import BatchPart, BatchRecord, Telemetry
 
 Tensors = dict[str, Array]
@@ -90,6 +90,7 @@ class Batcher:
         self.waiting: list[Item] = []
         self.later: list[Item] = []
         self.queued = 0
+        self.coming = 0
         self.busy = False
         self.calm = False
         self.short = Short(limits.short_seconds)
@@ -103,20 +104,29 @@ class Batcher:
     ) -> Tensors:
         """Response tensors for the rows of one request, in order; `later`: once nobody waits. The
         batches that they were in are added to `batches`."""
-        with self.memory.using(predictor.backbone):
-            if not predictor.backbone.loaded:
-                await self.memory.fetch(predictor.backbone)
-            return await self._predict(predictor, rows, later, batches)
-
-    async def _predict(
-        self, predictor: Predictor, rows: Sequence[Any], later: bool, batches: Batches | None
-    ) -> Tensors:
         if len(rows) > self.limits.queued_rows:
             raise TooLargeError(
                 f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."
             )
-        if self.queued + len(rows) > self.limits.queued_rows:
-            raise OverloadedError(f"The queue is full: {self.queued} rows are waiting.")
+        waiting = self.queued + self.coming
+        if waiting + len(rows) > self.limits.queued_rows:
+            raise OverloadedError(f"The queue is full: {waiting} rows are waiting.")
+        with self.memory.using(predictor.backbone):
+            if not predictor.backbone.loaded:
+                await self._fetch(predictor.backbone, len(rows))
+            return await self._predict(predictor, rows, later, batches)
+
+    async def _fetch(self, backbone: Backbone, rows: int) -> None:
+        """Rows that wait for their backbone count as waiting."""
+        self.coming += rows
+        try:
+            await self.memory.fetch(backbone)
+        finally:
+            self.coming -= rows
+
+    async def _predict(
+        self, predictor: Predictor, rows: Sequence[Any], later: bool, batches: Batches | None
+    ) -> Tensors:
         items = [self._enqueue(predictor, part, later) for part in self._parts(rows)]
         for item in items:
             item.batches = batches
@@ -150,6 +160,8 @@ class Batcher:
         self.busy = bool(batch)
         if not batch:
             return
+        # Clients may leave while it is computed.
+        self.memory.take(batch[0].predictor.backbone)
         if alone and self.calm and not self.waiting and self.short.covers(batch[0]):
             self._end(batch, run_batch(batch))
             return
@@ -171,6 +183,7 @@ class Batcher:
 
     def _give_up(self, batch: list[Item]) -> None:
         self.busy = False
+        self.memory.give(batch[0].predictor.backbone)
         for item in batch:
             if not item.answer.done():
                 item.answer.set_exception(NotReadyError("This replica is stopping."))
@@ -211,6 +224,7 @@ class Batcher:
         return batch
 
     def _end(self, batch: list[Item], done: "Done") -> None:
+        self.memory.give(batch[0].predictor.backbone)
         self.calm = len(batch) == 1 and not self.waiting
         if len(batch) == 1 and not isinstance(done.answers[0], Exception):
             self.short.learn(batch[0], done.record.seconds)

@@ -1,6 +1,7 @@
 """One prediction request while it is answered, and the record that is left of it."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.telemetry import RequestRecord, Telemetry, Told
 from regraft.serving.traces import Trace
+
+log = logging.getLogger("regraft.serving")
 
 CLIENT_CLOSED = 499
 LONGEST_ID = 128
@@ -33,6 +36,7 @@ class Call:
     told: Told | None = None
     cached: bool | None = None
     """Whether the answer was known already; None where none is kept."""
+    lookup: float = 0.0
     batches: Batches | None = None
     """Those that its rows were in, where it is traced."""
 
@@ -76,6 +80,7 @@ def recorded(
                 id=call.id,
                 told=call.told,
                 cached=call.cached,
+                lookup=call.lookup,
             )
         )
 
@@ -85,6 +90,13 @@ def request_id(given: str | None) -> str:
     if given and len(given) <= LONGEST_ID and given.isascii() and given.isprintable():
         return given
     return secrets.token_hex(8)
+
+
+def logged(error: Exception) -> str:
+    """The id under which an error that nobody foresaw is logged: nothing else of it is told."""
+    identifier = secrets.token_hex(4)
+    log.error("internal error %s", identifier, exc_info=error)
+    return identifier
 
 
 def status_of(error: RegraftError) -> int:

@@ -15,6 +15,7 @@ from regraft.serving.protocol import InferRequest, Output, RequestedOutput, tens
 from regraft.serving.tensors import (
     BadRequestError,
     datatype_of,
+    dtype_named,
     from_binary,
     from_json,
     quoted,
@@ -74,22 +75,23 @@ def _parameters(entries: Any) -> dict[str, Any]:
 
 
 def _unique(what: str, entries: Any) -> Any:
-    names = [entry.name for entry in entries]
-    for name in names:
-        if not name:
+    seen = set()
+    for entry in entries:
+        if not entry.name:
             raise BadRequestError(f"Each of '{what}' must have a 'name'.")
-        if names.count(name) > 1:
-            raise BadRequestError(f"{quoted(name)} is twice among '{what}'.")
+        if entry.name in seen:
+            raise BadRequestError(f"{quoted(entry.name)} is twice among '{what}'.")
+        seen.add(entry.name)
     return entries
 
 
 def _output(entry: Any) -> RequestedOutput:
-    classes = _parameters(entry.parameters).get("classification", 0)
-    if type(classes) is not int or classes < 0:
+    classes = _parameters(entry.parameters).get("classification")
+    if classes is not None and (type(classes) is not int or classes < 1):
         raise BadRequestError(
             f"Output {quoted(entry.name)}: 'classification' must be a number of classes."
         )
-    return RequestedOutput(entry.name, True, classes)
+    return RequestedOutput(entry.name, True, classes or 0)
 
 
 def _tensors(message: Any) -> dict[str, Array]:
@@ -120,6 +122,7 @@ def _from_raw(entry: Any, content: bytes) -> Array:
 
 
 def _from_contents(entry: Any) -> Array:
+    dtype_named(entry.name, entry.datatype)
     field = CONTENTS.get(entry.datatype)
     given = [kind.name for kind, _ in entry.contents.ListFields()]
     if field is None or given not in ([], [field]):

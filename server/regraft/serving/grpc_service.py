@@ -4,12 +4,15 @@ Ray Serve runs a gRPC server in each replica, which calls the replica's method o
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLargeError
 from regraft.serving import grpc_protocol
+from regraft.serving.call import logged
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
 from regraft.serving.inference import EXTENSIONS, Inference
 from regraft.serving.protocol import PLATFORM
@@ -30,6 +33,8 @@ CODES = {
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
 }
+LONGEST_DETAILS = 2000
+"""Characters of an error's text: gRPC's clients take no more than 8 kB of metadata."""
 LOOPBACK = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
 
 
@@ -39,12 +44,31 @@ def add_services(servicer: Any, server: Any) -> None:
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
                 getattr(servicer, name),
-                request_deserializer=_request(name).FromString,
+                request_deserializer=_reader(_request(name)),
                 response_serializer=_response(name).SerializeToString,
             )
             for name in methods
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What came in place of a message."""
+
+    reason: str
+
+
+def _reader(kind: Any) -> Callable[[bytes], Any]:
+    """gRPC would call a message that cannot be read an unknown error of the server's."""
+
+    def read(content: bytes) -> Any:
+        try:
+            return kind.FromString(content)
+        except DecodeError as error:
+            return Unreadable(str(error))
+
+    return read
 
 
 def _request(method: str) -> Any:
@@ -69,11 +93,17 @@ class GRPCService:
             return _refuse(
                 method, context, grpc.StatusCode.PERMISSION_DENIED, "This server is local."
             )
+        if isinstance(message, Unreadable):
+            wrong = f"The message is no {method}Request: {message.reason}"
+            return _refuse(method, context, grpc.StatusCode.INVALID_ARGUMENT, wrong)
         answer: Callable[[Any, Any], Awaitable[Any]] = getattr(self, f"_{method}")
         try:
             return await answer(message, context)
         except RegraftError as error:
             return _refuse(method, context, code_of(error), str(error))
+        except Exception as error:  # noqa: BLE001 - a model may raise anything, and tell of paths
+            text = f"Internal error {logged(error)}."
+            return _refuse(method, context, grpc.StatusCode.INTERNAL, text)
 
     async def _ServerLive(self, message: Any, context: Any) -> Any:
         return MESSAGES["ServerLiveResponse"](live=True)
@@ -148,5 +178,5 @@ def code_of(error: RegraftError) -> grpc.StatusCode:
 
 def _refuse(method: str, context: Any, code: grpc.StatusCode, details: str) -> Any:
     context.set_code(code)
-    context.set_details(details)
+    context.set_details(details[:LONGEST_DETAILS])
     return _response(method)()

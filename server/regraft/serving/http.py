@@ -1,8 +1,6 @@
 """The Open Inference Protocol over HTTP: routes below the mount, and what goes wrong as JSON."""
 
-import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,11 +12,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.errors import OverloadedError, RegraftError
-from regraft.serving.call import CLIENT_CLOSED, Call, status_of
+from regraft.serving.call import CLIENT_CLOSED, Call, logged, status_of
 from regraft.serving.inference import Inference
 from regraft.serving.protocol import compressed, error_body
-
-log = logging.getLogger("regraft.serving")
 
 Handler = Callable[[Request], Awaitable[Response]]
 Predicting = Callable[[Request, Call], Awaitable[Response]]
@@ -162,6 +158,4 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=CLIENT_CLOSED)
-    identifier = secrets.token_hex(4)
-    log.error("internal error %s", identifier, exc_info=error)
-    return JSONResponse({"error": f"Internal error {identifier}."}, 500)
+    return JSONResponse({"error": f"Internal error {logged(error)}."}, 500)

@@ -1,8 +1,10 @@
 """What each route of the protocol does."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
-from regraft.serving.call import Call, recorded, told
+from regraft.serving.call import LONGEST_ID, Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.pool import Pool
@@ -33,6 +35,8 @@ EXTENSIONS = [
     "model_repository",
     "statistics",
 ]
+MOST_NAMES = 10
+"""Of wrong tensors that an error tells."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -118,19 +122,24 @@ class Inference:
     async def model_statistics(self, request: Request) -> Response:
         """Of one endpoint: of every version that answered, or of the one that is named."""
         name, version = request.path_params["name"], request.path_params.get("version")
-        await self.pool.waited_for(name)
+        served = await self.pool.waited_for(name)
         found = [
             row
             for row in await asyncio.to_thread(self.statistics.total)
             if row["name"] == name and version in (None, row["version"])
         ]
+        if not found:
+            served.named(version)
         return JSONResponse({"model_stats": found})
 
     async def index(self, request: Request) -> Response:
         """Every endpoint and how it stands; only those that can answer if so asked."""
         asked = await self._json(request)
         rows = [self._state(name) for name in sorted(self.pool.routes)]
-        if asked.get("ready"):
+        ready = asked.get("ready", False)
+        if type(ready) is not bool:
+            raise BadRequestError("'ready' must be true or false.")
+        if ready:
             rows = [row for row in rows if row["state"] == "READY"]
         return JSONResponse(rows)
 
@@ -150,8 +159,12 @@ class Inference:
 
     async def load(self, request: Request) -> Response:
         """Endpoints are loaded by themselves: this waits until one is."""
-        await self._json(request)
+        asked = await self._json(request)
         await self._named(request)
+        if asked.get("parameters"):
+            raise UnsupportedError(
+                "An endpoint's files and configuration are those of its version."
+            )
         return JSONResponse({})
 
     async def unload(self, request: Request) -> Response:
@@ -182,7 +195,7 @@ class Inference:
         self, call: Call, served: Served, path: Mapping[str, str], asked: protocol.InferRequest
     ) -> tuple[Predictor, Sequence[protocol.Output]]:
         """Which version answers a request, and what it says of what the request wants to know."""
-        call.id = asked.id or call.id
+        call.id = asked.id[:LONGEST_ID] or call.id
         predictor = call.choose(served, path.get("version"))
         rows = await self.rows(predictor, asked)
         tensors = await self._predict(call, served, predictor, rows)
@@ -233,11 +246,12 @@ class Inference:
 
     async def _answered(self, call: Call, predictor: Predictor, rows: Sequence[Any]) -> Arrays:
         """What was answered before to the same rows, or what the model says of them."""
+        begin = time.perf_counter()
         key = self.answers.key(predictor, rows)
         if key is None:
             return await self.batcher.predict(predictor, rows, batches=call.batches)
         known = self.answers.get(key)
-        call.cached = known is not None
+        call.cached, call.lookup = known is not None, time.perf_counter() - begin
         if known is None:
             known = await self.batcher.predict(predictor, rows, batches=call.batches)
             self.answers.put(key, known)
@@ -304,7 +318,8 @@ def check_tensors(alternatives: Sequence[Sequence[TensorSpec]], given: Arrays) -
     expected = by_names.get(tuple(sorted(given)))
     if expected is None:
         wanted = " or ".join(", ".join(map(quoted, names)) for names in by_names)
-        found = ", ".join(map(quoted, given))
+        found = ", ".join(map(quoted, islice(given, MOST_NAMES)))
+        found += ", …" if len(given) > MOST_NAMES else ""
         raise BadRequestError(f"Expected input tensors: {wanted}. The request has: {found}.")
     for spec in expected:
         _check_tensor(spec, given[spec.name])

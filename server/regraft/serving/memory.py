@@ -21,28 +21,40 @@ class BackboneMemory:
     def __init__(self, known: Callable[[], Iterable[Backbone]], limit: int | None = None) -> None:
         self.known = known
         self.limit = limit
-        self.fetching = asyncio.Lock()
+        self.fetching: dict[Backbone, asyncio.Task[None]] = {}
 
     @contextmanager
     def using(self, backbone: Backbone) -> Iterator[None]:
         """Inside it is not put away."""
-        backbone.users += 1
+        self.take(backbone)
         try:
             yield
         finally:
-            backbone.users -= 1
-            backbone.used = time.monotonic()
+            self.give(backbone)
+
+    def take(self, backbone: Backbone) -> None:
+        backbone.users += 1
+
+    def give(self, backbone: Backbone) -> None:
+        backbone.users -= 1
+        backbone.used = time.monotonic()
 
     async def fetch(self, backbone: Backbone) -> None:
-        """Have it in memory; one at a time, and in a thread: others are answered meanwhile."""
-        async with self.fetching:
-            if backbone.loaded:
-                return
+        """Have it in memory: once for all who ask for it, also where they leave; in a thread, so
+        that others are answered meanwhile."""
+        if backbone not in self.fetching:
+            task = asyncio.create_task(self._fetch(backbone))
+            self.fetching[backbone] = task
+            task.add_done_callback(lambda done: self.fetching.pop(backbone))
+        await asyncio.shield(self.fetching[backbone])
+
+    async def _fetch(self, backbone: Backbone) -> None:
+        with self.using(backbone):
             await self.make_room(backbone.size)
             begin = time.perf_counter()
             await asyncio.to_thread(backbone.load)
-            seconds = time.perf_counter() - begin
-            log.info("backbone %s is in memory again after %.2f s", backbone.name[:12], seconds)
+        seconds = time.perf_counter() - begin
+        log.info("backbone %s is in memory again after %.2f s", backbone.name[:12], seconds)
 
     async def make_room(self, wanted: int = 0) -> None:
         """Put away what was not used for longest until `wanted` bytes more fit, and give the memory

@@ -12,18 +12,21 @@ from regraft.contract import Array, Arrays
 DIRECTIONS = 8
 BINS = 10
 ROW = "row."
+MOST_ROWS = 2000
+"""By which directions are chosen."""
 LOOK_SECONDS = 0.02
-"""One request of a version is looked at in this time: a sample, at next to no cost."""
+"""One row of a version is looked at in this time: a sample, at next to no cost."""
 
 
 @dataclass(frozen=True)
 class Profile:
     """Of a row's pooled feature [D] a few figures are taken: where it lies along each of the S
-    directions in which the rows of the test part differ most, and how far it is from their mean,
-    each column in standard deviations.
+    directions in which the rows of the validation part differ most, and how far it is from their
+    mean, each column in standard deviations.
 
-    `mean` and `scale` [D], `directions` [S, D], `edges` [S + 1, BINS - 1] between the tenths of
-    those rows, and `counts` [S + 1, BINS] of them. `rows` are some of the validation part, encoded
+    `mean` and `scale` [D], `directions` [S, D], `edges` [S + 1, BINS - 1] between the tenths of the
+    test part, and `counts` [S + 1, BINS] of it: of rows by which the directions were not chosen,
+    for they alone lie there as other rows do. `rows` are some of the validation part, encoded
     [R, …], or none.
     """
 
@@ -35,13 +38,14 @@ class Profile:
     rows: Arrays
 
     @classmethod
-    def of(cls, features: Array, rows: Arrays) -> "Profile":
-        """Of the test part's pooled features [N, D]."""
+    def of(cls, validation: Array, test: Array, rows: Arrays) -> "Profile":
+        """Of the pooled features of both parts [N, D]."""
+        features = validation[:MOST_ROWS]
         mean, scale = features.mean(0), features.std(0)
         scale = np.where(scale > 1e-6 * float(scale.max(initial=0.0)), scale, 1.0)
         _, _, directions = np.linalg.svd((features - mean) / scale, full_matrices=False)
         known = (mean, scale, directions[:DIRECTIONS])
-        figures = _figures(features, *known)
+        figures = _figures(test, *known)
         edges = np.quantile(figures, np.linspace(0, 1, BINS + 1)[1:-1], axis=0).T
         counts = counted(_bins(figures, edges))
         mean, scale, directions, edges = (a.astype(np.float32) for a in (*known, edges))
@@ -92,9 +96,10 @@ class InputWatch:
         self.next = 0.0
 
     def look(self, features: Array) -> Array | None:
-        """The bins of these rows, if it is time to look at some."""
+        """The bins of the first of these rows [1, S + 1], if it is time to look at one: rows of one
+        request are seldom independent."""
         now = time.monotonic()
         if now < self.next:
             return None
         self.next = now + LOOK_SECONDS
-        return self.profile.bins(features)
+        return self.profile.bins(features[:1])

@@ -44,7 +44,7 @@ class ReplicaOptions:
     backbones: int | None = None
     """How many bytes of backbones' files are kept in memory; all unless it is given."""
     cached: int = 0
-    """How many requests' answers are kept."""
+    """How many bytes of answers are kept."""
     gpu: bool = False
     local: bool = True
     only: str | None = None

@@ -20,13 +20,16 @@ from regraft.serving.profile import counted
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 JSON = dict[str, Any]
+Table = list[list[int]]
 STEPS = ("compute_input", "compute_infer", "compute_output")
 CACHE = {True: "cache_hit", False: "cache_miss"}
 DURATIONS = ("success", "fail", "queue", *STEPS, *CACHE.values())
 TRIAL = "trial"
 """What tells whether a version may stay: requests that broke, and copies that were compared."""
 INPUTS = "inputs"
-"""How many rows of those that were looked at lie in each bin of each figure of its profile."""
+"""By day (since 1970, UTC), of the newest two: how many rows of those that were looked at lie in
+each bin of each figure of its profile."""
+DAY = 86400
 OURS = (TRIAL, INPUTS)
 """What the protocol does not know."""
 LEFT = 499
@@ -62,7 +65,8 @@ class Statistics:
             for step, seconds in steps.items():
                 _add(counts["inference_stats"][step], seconds)
             if part.bins is not None:
-                counts[INPUTS] = _total(counts[INPUTS], counted(part.bins).tolist())
+                seen = {str(int(time.time() // DAY)): counted(part.bins).tolist()}
+                counts[INPUTS] = _by_day(counts[INPUTS], seen)
 
     def request(self, record: RequestRecord) -> None:
         if not record.version or record.status == LEFT:
@@ -73,7 +77,7 @@ class Statistics:
             counts["last_inference"] = time.time_ns() // 10**6
             _add(counts["inference_stats"][outcome], record.seconds)
             if record.cached is not None:
-                _add(counts["inference_stats"][CACHE[record.cached]], record.seconds)
+                _add(counts["inference_stats"][CACHE[record.cached]], record.lookup)
             # An overloaded replica says nothing of the version.
             counts[TRIAL]["faults"] += record.status >= 500 and record.status != 503
 
@@ -150,7 +154,7 @@ def _nothing() -> JSON:
         "execution_count": 0,
         "inference_stats": _durations(DURATIONS),
         "batch_stats": {},
-        INPUTS: [],
+        INPUTS: {},
         TRIAL: {
             **dict.fromkeys(("faults", "failed", "compared", "agreed"), 0),
             **_durations(["copies"]),
@@ -171,12 +175,28 @@ def _sum(counts: JSON, row: JSON) -> None:
     for name in ("faults", "failed", "compared", "agreed"):
         counts[TRIAL][name] += row[TRIAL][name]
     _sum_durations({"copies": counts[TRIAL]["copies"]}, {"copies": row[TRIAL]["copies"]})
-    counts[INPUTS] = _total(counts[INPUTS], row[INPUTS])
+    counts[INPUTS] = _by_day(counts[INPUTS], row[INPUTS])
     for size, steps in row["batch_stats"].items():
         _sum_durations(counts["batch_stats"].setdefault(size, _durations(STEPS)), steps)
 
 
-def _total(one: list[list[int]], other: list[list[int]]) -> list[list[int]]:
+def _by_day(one: dict[str, Table], other: dict[str, Table]) -> dict[str, Table]:
+    """The sum of both, of the newest two days."""
+    days = sorted(one.keys() | other.keys(), key=int)[-2:]
+    return {day: _total(one.get(day, []), other.get(day, [])) for day in days}
+
+
+def recent(by_day: dict[str, Table]) -> Table:
+    """The counts of today and yesterday together, UTC."""
+    today = int(time.time() // DAY)
+    found: Table = []
+    for day, counts in by_day.items():
+        if int(day) >= today - 1:
+            found = _total(found, counts)
+    return found
+
+
+def _total(one: Table, other: Table) -> Table:
     """The sum of two tables of counts, of which either may be empty."""
     if not one or not other:
         return one or other

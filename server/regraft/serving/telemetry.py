@@ -56,7 +56,8 @@ class Told:
 @dataclass(frozen=True)
 class RequestRecord:
     """One answered request: its rows, the status it got, the time it took (s), the id by which it
-    is known, what was answered, and whether that was known already (None where none is kept)."""
+    is known, what was answered, whether that was known already (None where none is kept), and how
+    long it took to look that up (s)."""
 
     name: str
     version: str
@@ -66,6 +67,7 @@ class RequestRecord:
     id: str = ""
     told: Told | None = None
     cached: bool | None = None
+    lookup: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from regraft.contract import Array
-from regraft.errors import InvalidInputError
+from regraft.errors import InvalidInputError, TooLargeError
 
 MAX_AXES = 32
+MOST_ITEMS = 2**16
+"""Elements of a BYTES tensor, each of which is an object, however short it is."""
 MAX_ELEMENTS = 2**40
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -58,7 +60,7 @@ def from_json(name: str, datatype: str, shape: Any, data: Any) -> Array:
     BYTES are given as strings and become an object array of UTF-8 `bytes`. Raises BadRequestError
     for any other type, a value out of range, or a count that is not the shape's.
     """
-    dtype, axes = _dtype(name, datatype), _axes(name, shape)
+    dtype, axes = dtype_named(name, datatype), _axes(name, shape)
     flat = _flatten(name, axes, data)
     return _CONVERSIONS[dtype.kind](name, dtype, flat).reshape(axes)
 
@@ -69,7 +71,7 @@ def from_binary(name: str, datatype: str, shape: Any, raw: memoryview) -> Array:
     BOOL is a byte of 0 or 1; of BYTES each element is a length (u32), then that many bytes, and
     the result is an object array of `bytes`. Raises BadRequestError where `raw` does not fit.
     """
-    dtype, axes = _dtype(name, datatype), _axes(name, shape)
+    dtype, axes = dtype_named(name, datatype), _axes(name, shape)
     if dtype.kind == "O":
         return _objects(_split(name, prod(axes), raw)).reshape(axes)
     expected = prod(axes) * dtype.itemsize
@@ -103,7 +105,8 @@ def to_binary(array: Array) -> bytes:
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _dtype(name: str, datatype: str) -> np.dtype[Any]:
+def dtype_named(name: str, datatype: str) -> np.dtype[Any]:
+    """numpy's type of a tensor; BadRequestError where the protocol knows none of this name."""
     try:
         return DTYPES[datatype]
     except KeyError:
@@ -213,6 +216,10 @@ def _objects(items: list[bytes]) -> Array:
 def _split(name: str, count: int, raw: memoryview) -> list[bytes]:
     if 4 * count > len(raw):
         raise _mismatch(name, f"at least {4 * count} bytes", len(raw))
+    if count > MOST_ITEMS:
+        raise TooLargeError(
+            f"Tensor {quoted(name)} has {count:,} elements: of BYTES at most {MOST_ITEMS:,} go."
+        )
     items = []
     start = 0
     for _ in range(count):

@@ -1,5 +1,6 @@
 """Requests as OpenTelemetry spans, sent wherever the standard variables `OTEL_…` say."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from regraft.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from regraft.serving.call import Call
+
+log = logging.getLogger("regraft.serving")
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 STEPS = ("encoding", "computing", "answering")
@@ -100,6 +103,14 @@ def traces_wanted() -> Traces | None:
     """Traces over OTLP (HTTP, protobuf), if the environment says to where."""
     if not any(os.environ.get(name) for name in ENDPOINTS):
         return None
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    except ImportError:
+        log.warning("no traces: their exporter is not installed on this node")
+        return None
     return Traces(OTLPSpanExporter())
+
+
+def environment() -> dict[str, str]:
+    """The variables that replicas on other nodes have to know too."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
