@@ -22,6 +22,11 @@ Batches = list[tuple[BatchRecord, float]]
 CHEAP = 0.02
 """A share of the largest batch within which padding costs less than one batch more."""
 
+LINGER = 0.5
+"""For how long a batch waits for more, as a share of the time that the one before took."""
+WORTH = 4
+"""Rows for which a batch waits; with fewer about, their clients may as well ask another replica."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -76,6 +81,9 @@ class Batcher:
     There is no task that could die: a request starts a batch when none runs, and the end of a batch
     starts the next. Requests whose client is gone are dropped before they are computed.
 
+    A batch waits a little for those who were just answered to ask again: rows of larger batches
+    cost less, an eighth with 32 clients and two replicas on two processors.
+
     A short request that comes alone runs on the event loop: to change to the worker thread and back
     costs more than it could gain, a millisecond of five.
     """
@@ -93,6 +101,8 @@ class Batcher:
         self.coming = 0
         self.busy = False
         self.calm = False
+        self.lingering: asyncio.TimerHandle | None = None
+        self.quorum = 0
         self.short = Short(limits.short_seconds)
 
     async def predict(
@@ -133,6 +143,8 @@ class Batcher:
         if not self.busy:
             self.busy = True
             asyncio.get_running_loop().call_soon(self._start)
+        elif self.lingering is not None and self.queued >= self.quorum:
+            asyncio.get_running_loop().call_soon(self._linger_no_more)
         if len(items) == 1:
             return await items[0].answer
         answers = await asyncio.gather(*(item.answer for item in items))
@@ -237,8 +249,26 @@ class Batcher:
                 item.answer.set_exception(answer)
             else:
                 item.answer.set_result(answer)
-        self._start()
         self.telemetry.batch(done.record)
+        self._go_on(batch, done.record.seconds)
+
+    def _go_on(self, batch: list[Item], seconds: float) -> None:
+        """Start the next batch: at once, or when as many wait as did before, but for LINGER of the
+        time that this one took; unless one of another backbone would have to wait too."""
+        group, rows = batch[0].predictor.group, sum(len(item.rows) for item in batch)
+        self.quorum = min(self.limits.batch_rows, self.queued + rows)
+        others = any(item.predictor.group != group for item in self.waiting)
+        if self.calm or others or self.queued >= self.quorum or self.quorum < WORTH:
+            self._start()
+        else:
+            loop = asyncio.get_running_loop()
+            self.lingering = loop.call_later(LINGER * seconds, self._linger_no_more)
+
+    def _linger_no_more(self) -> None:
+        if self.lingering is not None:
+            self.lingering.cancel()
+            self.lingering = None
+            self._start()
 
 
 @dataclass(frozen=True)
