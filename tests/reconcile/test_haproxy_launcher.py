@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from ray.serve._private.common import RequestProtocol
 from ray.serve._private.constants import SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
@@ -19,7 +21,9 @@ from regraft.reconcile.haproxy_launcher import (
     configuration_files,
     real_binary,
 )
+from regraft.reconcile.ports import free_port
 from regraft.serving.grpc_messages import MESSAGES
+from tests.server.processes import wait_until
 
 needs_haproxy = pytest.mark.skipif(real_binary() is None, reason="no HAProxy on this platform")
 
@@ -37,6 +41,7 @@ def _written(
     backends: dict[str, BackendConfig],
     http: HTTPOptions,
     grpc: gRPCOptions | None = None,
+    **more: Any,
 ) -> Path:
     configuration = HAProxyConfig(
         socket_path=str(folder / "s"),
@@ -45,6 +50,7 @@ def _written(
         metrics_socket_path=str(folder / "m"),
         http_options=http,
         **({"grpc_options": grpc} if grpc else {}),
+        **more,
     )
     path = folder / "haproxy.cfg"
     HAProxyApi(configuration, backends, str(path))._generate_config_file_internal()
@@ -153,7 +159,7 @@ def test_replicas_notice_themselves_who_leaves(written: Path) -> None:
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 9
+    assert len(set(after) - set(before)) == 12
     assert len(after) == len(before) + 5
 
 
@@ -177,6 +183,34 @@ def test_haproxy_accepts_what_the_launcher_hands_it(written: Path) -> None:
     checked = subprocess.run([*launcher, "-c", "-f", written], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert OPTIONS[0] in written.read_text()
+
+
+@needs_haproxy
+def test_where_no_replica_answers_clients_are_told_to_come_again(tmp_path: Path) -> None:
+    port, *others = (free_port("127.0.0.1") for _ in range(4))
+    servers = [ServerConfig("gone", "127.0.0.1", others[0])]
+    backend = BackendConfig("http-pool", "/v2", servers=servers, protocol=RequestProtocol.HTTP)
+    ports = {"stats_port": others[1], "metrics_port": others[2]}
+    options = HTTPOptions(host="127.0.0.1", port=port)
+    path = _written(tmp_path, {"http-pool": backend}, options, **ports)
+    launcher = [sys.executable, haproxy_launcher.__file__, "-db", "-f", str(path)]
+    with subprocess.Popen(
+        launcher, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as haproxy:
+        try:
+            answer = wait_until(lambda: _asked(port), 20, "HAProxy to answer")
+        finally:
+            haproxy.kill()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json() == {"error": "No replica has answered: try again in a moment."}
+
+
+def _asked(port: int) -> httpx.Response | None:
+    try:
+        return httpx.post(f"http://127.0.0.1:{port}/v2/models/m/infer", json={}, timeout=10)
+    except httpx.TransportError:
+        return None
 
 
 @needs_haproxy

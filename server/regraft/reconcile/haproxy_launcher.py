@@ -8,6 +8,7 @@ replicas take turns, so that each finds its caches cold, and logs every request.
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
+Where no replica answers it calls that an internal error, of which clients ask no more.
 It sends replicas whatever comes: to refuse a request costs one as much as half an answer. And Ray
 would listen to each client for whether it leaves, which our replicas do themselves, at less cost.
 
@@ -39,10 +40,12 @@ _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
 _OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
 _ANSWERS = re.compile(r"^backend http-(pool|endpoint-\S+)$")
-_REFUSAL = (
-    "    http-request return status 503 content-type application/json hdr Retry-After 1 "
-    'string "{\\"error\\": \\"The server is busy: too many requests are waiting.\\"}"'
+_LATER = 'content-type application/json hdr Retry-After 1 string "{{\\"error\\": \\"{}\\"}}"'
+_REFUSAL = "    http-request return status 503 " + _LATER.format(
+    "The server is busy: too many requests are waiting."
 )
+_FAILED = re.compile(r"^    errorfile (502|503|504) ")
+_NOBODY = _LATER.format("No replica has answered: try again in a moment.")
 _NO_LISTENING = "    http-request set-header x-request-disconnect-disabled ?1"
 MOST_ONGOING, MOST_ONGOING_DEFAULT = "REGRAFT_MAX_ONGOING", 128
 """Requests that each replica may have at a time."""
@@ -95,6 +98,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
             line = _ANY_INTERFACE.sub(r"\g<1>127.0.0.1:\g<2>", line)
         if section == "defaults":
             line = _SLOW_CONNECT.sub(r"\g<1>250ms", line)
+            if failed := _FAILED.match(line):
+                line = f"    http-error status {failed[1]} {_NOBODY}"
         if pool and line == _NO_GRPC_DEFAULT:
             line = f"    default_backend {pool}"
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
