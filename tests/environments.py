@@ -29,8 +29,7 @@ def client_python(name: str, *requirements: str, python: str = sys.executable) -
     with _alone(folder):
         if not done.is_file() or done.read_text() != " ".join(requirements):
             subprocess.run([python, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
-            # A client imports little of what comes with it, and to compile all takes longest.
-            command = [str(own), "-m", "pip", "install", "--quiet", "--no-compile", *requirements]
+            command = [str(own), "-m", "pip", "install", "--quiet", *requirements]
             subprocess.run(command, check=True, stdout=sys.stderr, timeout=600)
             done.write_text(" ".join(requirements))
     return own
