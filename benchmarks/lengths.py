@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.in_process import open_predictors
 from benchmarks.serving import KINDS, publish
 from regraft.serving.batcher import Batcher, Item, Limits
+from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import Silent, Telemetry
 
@@ -31,8 +32,10 @@ WORDS = ("happy", "rough", "calm", "wild", "good", "night", "day", "was", "the",
 class InOrder(Batcher):
     """The same, but that those who came first are batched, however much they are padded."""
 
-    def __init__(self, worker: Executor, limits: Limits, telemetry: Telemetry) -> None:
-        super().__init__(worker, replace(limits, padding=float("inf")), telemetry)
+    def __init__(
+        self, worker: Executor, limits: Limits, telemetry: Telemetry, memory: BackboneMemory
+    ) -> None:
+        super().__init__(worker, replace(limits, padding=float("inf")), telemetry, memory)
 
     def _near(self, group: list[Item]) -> list[Item]:
         return group
@@ -77,7 +80,7 @@ def main() -> None:
         for _ in range(given.rounds):
             found = []
             for kind in (Batcher, InOrder):
-                batcher = kind(worker, Limits(), Silent())
+                batcher = kind(worker, Limits(), Silent(), BackboneMemory(list))
                 rows = cycle(texts(given.even))
                 found.append(asyncio.run(rate(batcher, predictor, rows, given.seconds)))
             ratios.append(found[0] / found[1])
