@@ -16,7 +16,7 @@ from regraft.contract import TensorSpec
 from regraft.errors import OverloadedError, UnknownNameError
 from regraft.registry.endpoint_table import Route, Tried
 from regraft.serving.http import build_app
-from regraft.serving.inference import Caps, Inference
+from regraft.serving.inference import Caps, Inference, Watchers
 from regraft.serving.pool import Failure
 from regraft.serving.rollout import Served
 from regraft.serving.statistics import Statistics
@@ -126,7 +126,7 @@ def pool() -> FakePool:
 @pytest.fixture
 def http(recorder: Recorder, pool: FakePool, tmp_path: Path) -> Iterator[TestClient]:
     caps = Caps(body=10_000, json=5_000)
-    parts: Any = (pool, FakeBatcher(), recorder, caps, "9", Statistics(tmp_path))
+    parts: Any = (pool, FakeBatcher(), Watchers(recorder, Statistics(tmp_path)), caps, "9")
     with TestClient(build_app(Inference(*parts)), raise_server_exceptions=False) as client:
         yield client
 
@@ -187,7 +187,7 @@ def test_bodies_are_capped(http: TestClient) -> None:
 
 def test_the_bare_mount_answers_without_a_redirect(recorder: Recorder, tmp_path: Path) -> None:
     statistics = Statistics(tmp_path)
-    parts: Any = (FakePool(), FakeBatcher(), recorder, Caps(1, 1), "9", statistics)
+    parts: Any = (FakePool(), FakeBatcher(), Watchers(recorder, statistics), Caps(1, 1), "9")
     with TestClient(build_app(Inference(*parts)), root_path="/v2") as client:
         for path in ("/v2", "/v2/"):
             answer = client.get(path, follow_redirects=False)
@@ -373,8 +373,9 @@ def test_the_same_rows_are_answered_from_what_was_kept(
 ) -> None:
     batcher = FakeBatcher()
     statistics = Statistics(tmp_path)
-    parts: Any = (pool, batcher, Several(recorder, statistics), Caps(999, 999), "9", statistics)
-    client = TestClient(build_app(Inference(*parts, cached=9999)))
+    watchers = Watchers(Several(recorder, statistics), statistics)
+    parts: Any = (pool, batcher, watchers, Caps(999, 999, answers=9999), "9")
+    client = TestClient(build_app(Inference(*parts)))
     answers = [client.post("/models/m/predict", json={"inputs": [t]}) for t in ("a", "bb", "a")]
     found = [answer.json()["predictions"] for answer in answers]
     assert found == [[{"length": 1}], [{"length": 2}], [{"length": 1}]]
@@ -392,7 +393,7 @@ def test_a_request_whose_client_leaves_is_dropped_and_counted_as_such(
 ) -> None:
     async def scenario() -> None:
         gone, batcher, sent = asyncio.Event(), StuckBatcher(), []
-        parts: Any = (pool, batcher, recorder, Caps(99, 99), "9", Statistics(tmp_path))
+        parts: Any = (pool, batcher, Watchers(recorder, Statistics(tmp_path)), Caps(99, 99), "9")
         messages = [{"type": "http.request", "body": b'{"inputs": ["a"]}', "more_body": False}]
 
         async def receive() -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -26,7 +27,7 @@ from regraft.serving.shadow import Shadows
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
-from regraft.serving.traces import Traces
+from regraft.serving.traces import Trace, Traces
 
 EXTENSIONS = [
     "binary_tensor_data",
@@ -47,22 +48,17 @@ class Inference:
         self,
         pool: Pool,
         batcher: Batcher,
-        telemetry: Telemetry,
+        watchers: "Watchers",
         caps: "Caps",
         version: str,
-        statistics: Statistics,
-        traces: Traces | None = None,
-        cached: int = 0,
     ) -> None:
-        self.traces = traces
-        self.answers = Answers(cached)
-        self.statistics = statistics
         self.pool = pool
         self.batcher = batcher
-        self.telemetry = telemetry
+        self.watchers = watchers
         self.caps = caps
         self.version = version
-        self.shadows = Shadows(batcher, telemetry)
+        self.answers = Answers(caps.answers)
+        self.shadows = Shadows(batcher, watchers.telemetry)
         self.departures = Departures()
 
     def recorded(
@@ -72,10 +68,10 @@ class Inference:
         is told. One that was published a moment ago is known by then. The carrier (headers, or
         metadata) may say to which trace it belongs."""
         return recorded(
-            self.telemetry,
+            self.watchers.telemetry,
             lambda: name if name in self.pool.routes else "unknown",
             identifier,
-            None if self.traces is None else self.traces.begin(carrier),
+            self.watchers.trace(carrier),
         )
 
     async def server(self, request: Request) -> Response:
@@ -117,7 +113,9 @@ class Inference:
         return JSONResponse(protocol.model_config(predictor.name, predictor.task))
 
     async def all_statistics(self, request: Request) -> Response:
-        return JSONResponse({"model_stats": await asyncio.to_thread(self.statistics.total)})
+        return JSONResponse(
+            {"model_stats": await asyncio.to_thread(self.watchers.statistics.total)}
+        )
 
     async def model_statistics(self, request: Request) -> Response:
         """Of one endpoint: of every version that answered, or of the one that is named."""
@@ -125,7 +123,7 @@ class Inference:
         served = await self.pool.waited_for(name)
         found = [
             row
-            for row in await asyncio.to_thread(self.statistics.total)
+            for row in await asyncio.to_thread(self.watchers.statistics.total)
             if row["name"] == name and version in (None, row["version"])
         ]
         if not found:
@@ -304,12 +302,26 @@ def _ok(ready: bool) -> int:
     return 200 if ready else 503
 
 
+@dataclass(frozen=True)
 class Caps:
-    """The greatest body and the greatest JSON, in bytes."""
+    """The greatest body, the greatest JSON, and the answers that are kept, in bytes."""
 
-    def __init__(self, body: int, json: int) -> None:
-        self.body = body
-        self.json = json
+    body: int
+    json: int
+    answers: int = 0
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """Who is told of requests: telemetry of each that ends, of which the protocol's statistics are
+    a part, and traces of those that are sampled."""
+
+    telemetry: Telemetry
+    statistics: Statistics
+    traces: Traces | None = None
+
+    def trace(self, carrier: Mapping[str, str]) -> Trace | None:
+        return None if self.traces is None else self.traces.begin(carrier)
 
 
 def check_tensors(alternatives: Sequence[Sequence[TensorSpec]], given: Arrays) -> None:

@@ -18,7 +18,7 @@ from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
-from regraft.serving.inference import Caps, Inference
+from regraft.serving.inference import Caps, Inference, Watchers
 from regraft.serving.pool import new_pool
 from regraft.serving.predictions import Predictions
 from regraft.serving.sessions import Runtime
@@ -69,11 +69,10 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     predictions = Predictions(home.predictions)
     told = Afterwards(Several(telemetry, statistics, predictions))
     batcher = Batcher(worker, options.limits, told, pool.memory)
-    caps = Caps(options.max_body, options.max_json)
+    caps = Caps(options.max_body, options.max_json, options.cached)
     traces = traces_wanted()
-    inference = Inference(
-        pool, batcher, told, caps, version("regraft"), statistics, traces, options.cached
-    )
+    watchers = Watchers(told, statistics, traces)
+    inference = Inference(pool, batcher, watchers, caps, version("regraft"))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
