@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -141,6 +141,7 @@ def running(peer: Peer, model: Path, log: Path) -> Iterator[int]:
     command = [part.format(**words) for part in peer.command]
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
     given = {"PEER_MODEL": str(model), "BENTOML_DO_NOT_TRACK": "True", "PATH": path}
+    given["LD_LIBRARY_PATH"] = libraries(python)
     env = {**os.environ, **given, "PYTHONPATH": str(folder if peer.name == "MLServer" else HERE)}
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -159,9 +160,17 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     """It and all that it started, some of which it may have left behind."""
     family = [one for one in psutil.process_iter() if _group(one.pid) == process.pid]
     for one in family:
-        one.terminate()
+        with suppress(psutil.NoSuchProcess):
+            one.terminate()
     for one in psutil.wait_procs(family, timeout=10)[1]:
-        one.kill()
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def libraries(python: Path) -> str:
+    """Where this Python's own library is: Triton embeds it."""
+    command = [str(python), "-c", "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def _group(pid: int) -> int:
