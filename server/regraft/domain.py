@@ -251,6 +251,11 @@ class DataSet:
     borrowed: int = 0
     """How many of the training rows, at the end, are of the source domain."""
 
+    @property
+    def labelled(self) -> Examples:
+        """All rows to learn from: those of training, then those of validation."""
+        return self.train.joined(self.validation)
+
     def counts(self) -> dict[str, int]:
         parts = {part: getattr(self, part) for part in PARTS}
         return {part: len(rows) for part, rows in parts.items() if rows is not None}

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from regraft.adaptations.context import Context
+from regraft.adaptations.request import check_request
+from regraft.adaptations.run import load_data
 from regraft.adaptations.training import here
+from regraft.adaptations.work import Work, begin
 from regraft.domain import AdaptationSpec
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
@@ -33,6 +36,18 @@ def submit(registry: Registry, plugins: Plugins, tiny_bert: Path, reviews: Path)
         settings = Settings(home=registry.home.root, threads=1)
         chosen = {"plugins": plugins, "settings": settings, **(context or {})}
         return Context(adaptation, registry, **chosen)
+
+    return make
+
+
+@pytest.fixture
+def begun(submit: Submit, plugins: Plugins) -> Any:
+    """The work of a spec, as it is before anything is learnt."""
+
+    def make(context: dict[str, Any] | None = None, **spec: Any) -> Work:
+        made = submit(context, **spec)
+        request = check_request(made.adaptation.spec, plugins)
+        return begin(request, load_data(made, request.spec), made)
 
     return make
 

@@ -7,30 +7,15 @@ from typing import Any
 
 import pytest
 
-from regraft.adaptations.request import check_request
-from regraft.adaptations.run import load_data
 from regraft.adaptations.training import here, train
 from regraft.adaptations.trial import answers, head_of_trained, try_out
-from regraft.adaptations.work import Work, begin
+from regraft.adaptations.work import Work
 from regraft.errors import CancelledRunError
-from regraft.plugins import Plugins
 from regraft.training.clock import Clock
 
 FEW = {"epochs": 1, "least_steps": 4}
 MANY = {"epochs": 90, "patience": 90}
 ONE_OF_EACH_KIND = ["contrastive", "full", "layer-drop", "mcc"]
-
-
-@pytest.fixture
-def begun(submit: Any, plugins: Plugins) -> Any:
-    """The work of a spec, as it is before anything is learnt."""
-
-    def make(context: dict[str, Any] | None = None, **spec: Any) -> Work:
-        made = submit(context, **spec)
-        request = check_request(made.adaptation.spec, plugins)
-        return begin(request, load_data(made, request.spec), made)
-
-    return make
 
 
 def test_strategy_that_begins_with_another_trains_that_first(begun: Any) -> None:

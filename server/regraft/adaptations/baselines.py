@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from regraft.adaptations.learning import Learnt, learn_frozen, outputs_of
+from regraft.adaptations.learning import Learnt, learn_frozen, outputs_of, with_all_labels
 from regraft.adaptations.request import PROBE, by, check_request
 from regraft.adaptations.scratch import scratch_baseline
 from regraft.adaptations.work import Work
@@ -47,8 +47,8 @@ def tried(action: Callable[[], Result]) -> Result | str:
 
 
 def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Probe:
-    """Fitted on the training rows, or on these, at the feature at which the model ends, if that is
-    one of the source model's."""
+    """Fitted on all labels, or on these rows alone, at the feature at which the model ends, if that
+    is one of the source model's."""
     request = work.request
     if request.own is not None:
         raise UnsupportedError("the source model answers by its own head")
@@ -61,7 +61,8 @@ def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Pro
     chosen = Work(asked, data, work.task, work.context.aside())
     feature = None if request.strategy.fuses_features else learnt.feature
     with work.context.stage("baselines"):
-        return Probe(chosen, learn_frozen(chosen, feature))
+        found = learn_frozen(chosen, feature)
+        return Probe(chosen, with_all_labels(chosen, found) if train is None else found)
 
 
 def _judged(probe: Probe) -> Judged:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regraft.adaptations.choice import Choice
-from regraft.adaptations.learning import Learnt, say
+from regraft.adaptations.learning import Learnt, say, with_all_labels
 from regraft.adaptations.precision import Chosen, choose_precision
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead
@@ -41,44 +40,41 @@ PARITY_CANDIDATES = 256
 class Candidate:
     """A model that could be published; `outputs` are those of the test part, as it is served."""
 
-    choice: Choice
-    backbone: Blob
+    learnt: Learnt
     head: Blob
     outputs: Array
     parity: Parity
-    parameters: int
     precision: Chosen
     calibration: JSON | None = None
     profile: Blob | None = None
 
 
 def finish(work: Work, learnt: Learnt) -> Candidate:
-    """Choose the precision, correct the head's confidence, export it, and compare what is exported
-    with torch."""
+    """Choose the precision, correct the head's confidence, give it the labels of the validation
+    part too where it can have them, export it, and compare what is exported with torch."""
     precision = choose_precision(work, learnt)
     served = precision.learnt
     with work.context.stage("features"):
         test = served.features(work, work.data.test)
         validation = served.features(work, work.data.validation)
-    head, temperature = learnt.head, None
+    temperature = None
     if work.task.calibrates and work.request.own is None:
         with work.context.stage("calibration"):
             temperature = _temperature(work, say(served.head, validation))
-            head = cooled(head, temperature)
+    final = with_all_labels(work, learnt)
+    head = final.head if temperature is None else cooled(final.head, temperature)
     with work.context.stage("export"):
         blob = work.context.registry.blobs.put(_graph(head, learnt))
     outputs = open_head(work.context.registry.blobs.path(blob.sha256))(test)
     calibration = None
     if temperature is not None:
-        calibration = _calibration(work, temperature, (say(learnt.head, test), outputs))
+        calibration = _calibration(work, temperature, (say(final.head, test), outputs))
     parity = _parity(work, (learnt.backbone, blob), _reference(work, learnt, head))
     return Candidate(
-        choice=learnt.choice,
-        backbone=learnt.backbone,
+        learnt=final,
         head=blob,
         outputs=outputs,
         parity=parity,
-        parameters=learnt.parameters,
         precision=precision,
         calibration=calibration,
         profile=_profile(work, learnt.feature, validation, test),

@@ -21,10 +21,10 @@ from regraft.evaluation.report import build_report, judge
 SHARES = (0.25, 0.5)
 
 
-def evaluate(work: Work, learnt: Learnt, candidate: Candidate) -> JSON:
+def evaluate(work: Work, candidate: Candidate) -> JSON:
     """Its metrics beside those of the baselines, its verdict, what it took, and what is to be known
     of the data."""
-    task, data = work.task, work.data
+    task, data, learnt = work.task, work.data, candidate.learnt
     probe = tried(lambda: find_probe(work, learnt))
     baselines = find_baselines(work, learnt, probe)
     with work.context.stage("evaluation"):
@@ -46,8 +46,8 @@ def evaluate(work: Work, learnt: Learnt, candidate: Candidate) -> JSON:
         "calibration": candidate.calibration,
         "precision": candidate.precision.record,
         "findings": find_findings(known.work, known.learnt.feature) if known else [],
-        "trained_parameters": candidate.parameters,
-        "bytes": {"backbone": candidate.backbone.size, "head": candidate.head.size},
+        "trained_parameters": learnt.parameters,
+        "bytes": {"backbone": learnt.backbone.size, "head": candidate.head.size},
     }
 
 
@@ -75,7 +75,7 @@ def forgetting(work: Work, learnt: Learnt) -> JSON:
 
 
 def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
-    """What fewer training rows give on the test part, each by a trial of its own."""
+    """What fewer rows to learn from give on the test part, each by a trial of its own."""
     request, data = work.request, work.data
     if not request.spec.learning_curve:
         raise UnsupportedError("it was not asked for (--learning-curve)")
@@ -87,8 +87,12 @@ def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
     points = []
     for share in SHARES:
         rng = np.random.default_rng(request.spec.seed)
-        train = subset(data.train, labels, max(1, round(share * len(data.train))), rng)
-        fewer = replace(work, data=replace(data, train=train), context=work.context.aside())
+        train, validation = (
+            subset(part, labels, max(1, round(share * len(part))), rng)
+            for part in (data.train, data.validation)
+        )
+        part = replace(data, train=train, validation=validation)
+        fewer = replace(work, data=part, context=work.context.aside())
         with work.context.stage("learning_curve"):
             trial = try_out(fewer, learnt.feature, {"test": data.test}, run)
         primary = work.task.metrics(trial.outputs["test"], targets)[work.task.primary]

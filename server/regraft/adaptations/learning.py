@@ -1,7 +1,7 @@
 """What a strategy makes of the source model and the training rows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +67,22 @@ def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
     with work.context.stage("train"):
         head = fitted(work, work.request.strategy, features)
     return Learnt(choice, exported, _served(work, head), _size(head))
+
+
+def with_all_labels(work: Work, learnt: Learnt) -> Learnt:
+    """A closed form, fitted again on the training and validation parts together.
+
+    To be asked once the validation part has told all that it is for: the strategy, the precision
+    and the confidence. What changes the backbone needs it to the end, to know when to stop.
+    """
+    strategy, data = work.request.strategy, work.data
+    if work.request.own is not None or not strategy.freezes_backbone:
+        return learnt
+    parts = [frozen_features(work, learnt.feature, part) for part in (data.train, data.validation)]
+    whole = replace(work, data=replace(data, train=data.labelled))
+    with work.context.stage("train"):
+        head = fitted(whole, strategy, np.concatenate(parts))
+    return replace(learnt, head=_served(work, head))
 
 
 def outputs_of(work: Work, learnt: Learnt, part: Examples) -> Array:

@@ -15,10 +15,11 @@ from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
     """Blobs, then the manifest, then the row, then the table: a version is complete or absent."""
     request, registry = work.request, work.context.registry
-    feature = candidate.choice.feature
+    learnt = candidate.learnt
+    feature = learnt.feature
     parity = candidate.parity.as_dict()
     origin = lineage(request, feature, work.data, work.context.adaptation.id)
-    choice = {"feature": feature.name, "losses": candidate.choice.losses}
+    choice = {"feature": feature.name, "losses": learnt.choice.losses}
     whole = {**report, "choice": choice, "parity": parity, "lineage": origin}
     whole["seconds"] = _rounded(work)
     manifest = Manifest(
@@ -26,7 +27,7 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         labels=work.task.labels,
         feature=feature,
         inputs=InputsRecord.store(work.task.inputs, registry.blobs),
-        backbone=candidate.backbone,
+        backbone=learnt.backbone,
         variant=candidate.precision.variant,
         head=candidate.head,
         profile=candidate.profile,
@@ -34,7 +35,7 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         parity=parity,
         lineage=origin,
     )
-    summary = _summary(work, report, parity, candidate.choice)
+    summary = _summary(work, report, parity, learnt.choice)
     return registry.models.publish(
         request.spec.name, manifest.store(registry.blobs), summary, _moves(work, report)
     )

@@ -79,7 +79,7 @@ def _stages(context: Context) -> JSON:
     with _cluster(work):
         found = find(work) if asked.strategy == AUTO else Found(work, learn(work), [])
         candidate = finish(found.work, found.learnt)
-        report = evaluate(found.work, found.learnt, candidate)
+        report = evaluate(found.work, candidate)
     _check_open(context)
     choices = {"tried": found.tried, "ranking": ranking}
     with context.stage("publish"):

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regraft.adaptations.learning import head_of, learn_frozen, say
+from regraft.adaptations.learning import head_of, learn_frozen, say, with_all_labels
 from regraft.adaptations.training import Runner, Trained, here, train
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead
@@ -27,7 +27,8 @@ class Trial:
 
 
 def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runner = here) -> Trial:
-    """By the request's strategy, which ends the backbone at this feature."""
+    """By the request's strategy, which ends the backbone at this feature. The validation part is
+    answered by what was not fitted on it."""
     if work.request.strategy.freezes_backbone:
         return _frozen(work, feature, parts)
     start = time.perf_counter()
@@ -42,8 +43,12 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
 def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
     start = time.perf_counter()
     learnt = learn_frozen(work, feature)
+    final = with_all_labels(work, learnt)
     seconds = time.perf_counter() - start
-    outputs = {name: say(learnt.head, learnt.features(work, part)) for name, part in parts.items()}
+    outputs = {}
+    for name, part in parts.items():
+        fair = learnt if part is work.data.validation else final
+        outputs[name] = say(fair.head, fair.features(work, part))
     return Trial(outputs, seconds, learnt.parameters, learnt.backbone.size // 4)
 
 

@@ -35,11 +35,11 @@ def majority_baseline(task: Task, data: DataSet) -> Judged:
 
 
 def simple_baseline(task: Task, data: DataSet, seed: int) -> Judged:
-    """What can be had without a source model, trained on the same rows."""
+    """What can be had without a source model, trained on the same labels."""
     estimator = task.simple_baseline(seed)
-    known = task.targets(data.train.labels)
+    rows = data.labelled
     with threadpool_limits(1):  # small products: threads wait for each other, and for other work
-        estimator.fit(data.train.inputs, known)
+        estimator.fit(rows.inputs, task.targets(rows.labels))
         outputs = np.asarray(estimator.predict_proba(data.test.inputs))
     return judge(task, outputs, task.targets(data.test.labels))
 
