@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from regraft.domain import Blob
@@ -53,11 +54,16 @@ class BlobStore:
 
 def write_atomically(target: Path, content: bytes) -> None:
     """Write to a temporary file beside the target, sync it, rename it."""
+    write_pieces_atomically(target, [content])
+
+
+def write_pieces_atomically(target: Path, pieces: Iterable[bytes]) -> None:
+    """The same without the whole content in memory."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)

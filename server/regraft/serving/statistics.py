@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from regraft.registry.blobs import write_atomically
+from regraft.registry.blobs import write_pieces_atomically
 from regraft.serving.profile import counted
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
@@ -41,7 +41,7 @@ class Statistics:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file = folder / f"{os.getpid()}-{uuid4().hex}.json"
+        self.file = folder / f"{os.getpid()}-{uuid4().hex}.jsonl"
         self.counts: dict[tuple[str, str], JSON] = {}
         self.changed = False
         self.lock = Lock()
@@ -95,21 +95,20 @@ class Statistics:
         self.changed = True
         return self.counts.setdefault((name, version), _nothing())
 
-    def _content(self) -> str:
-        """The counts as they are now."""
+    def _lines(self) -> Iterator[str]:
+        """The counts as they are now, a line a version: of a thousand they would be megabytes."""
         with self.lock:
-            return json.dumps(
-                [
-                    {"name": name, "version": version, **counts}
-                    for (name, version), counts in self.counts.items()
-                ]
-            )
+            known = list(self.counts.items())
+        for (name, version), counts in known:
+            with self.lock:
+                line = json.dumps({"name": name, "version": version, **counts})
+            yield f"{line}\n"
 
     def write(self) -> None:
         """Leave the counts where the other replicas look, if they changed."""
         if self.changed:
             self.changed = False
-            write_atomically(self.file, self._content().encode())
+            write_pieces_atomically(self.file, (line.encode() for line in self._lines()))
 
     def total(self) -> list[JSON]:
         """Of all replicas, as the protocol tells them, ordered by name and version."""
@@ -133,14 +132,15 @@ class Statistics:
         """The counts of all replicas by endpoint and version, with those that the protocol does not
         know."""
         found: dict[tuple[str, str], JSON] = {}
-        for row in chain(json.loads(self._content()), self._others()):
+        for row in map(json.loads, chain(self._lines(), self._others())):
             _sum(found.setdefault((row["name"], row["version"]), _nothing()), row)
         return found
 
-    def _others(self) -> Iterator[JSON]:
-        for path in self.folder.glob("*.json"):
+    def _others(self) -> Iterator[str]:
+        for path in self.folder.glob("*.jsonl"):
             if path != self.file:
-                yield from json.loads(path.read_text())
+                with path.open() as file:
+                    yield from file
 
 
 def _durations(names: Iterable[str]) -> JSON:
