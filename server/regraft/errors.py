@@ -63,6 +63,18 @@ class UnknownNameError(RegraftError, LookupError):
         super().__init__(f"Unknown {kind} '{name}'.{hint} Known: {listed}.")
 
 
+class UnauthorizedError(RegraftError):
+    """Nobody that this server knows asks."""
+
+    status = 401
+
+
+class ForbiddenError(RegraftError):
+    """Who asks is known, and may not do this."""
+
+    status = 403
+
+
 class ConflictError(RegraftError):
     """The request is fine but contradicts the present state."""
 

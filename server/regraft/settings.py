@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """For HTTP; 0 chooses a free one."""
     grpc_port: Port | None = None
     """8001 unless it is given, or where `port` is any free one another such."""
+    auth: bool = False
+    """Whether whoever asks must send an API key; needed to listen beyond this machine."""
     replicas: Annotated[int, Field(ge=1)] = 2
     """Of the shared pool."""
     poll_interval: Annotated[float, Field(gt=0)] = 0.5

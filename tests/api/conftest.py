@@ -13,6 +13,9 @@ from httpx import Response
 from regraft.api.app import build_app
 from regraft.api.services import Services
 from regraft.domain import Adaptation, AdaptationSpec, ModelVersion
+from regraft.identity.authenticator import anybody
+from regraft.identity.new_key import NewKey
+from regraft.identity.scopes import Scope
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
 from regraft.settings import Settings
@@ -30,8 +33,15 @@ class Site:
 
     def __post_init__(self) -> None:
         launch = self.launch or self.launched.append
-        app = build_app(Services(self.registry, self.plugins, self.settings, launch, self.metrics))
-        self.http = TestClient(app, raise_server_exceptions=False)
+        known = self.registry.keys.authenticator() if self.settings.auth else anybody
+        given = (self.registry, self.plugins, self.settings, launch, self.metrics)
+        self.app = build_app(Services(*given, authenticate=known))
+        self.http = TestClient(self.app, raise_server_exceptions=False)
+
+    def key(self, *scopes: Scope, project: str = "default", days: float | None = None) -> str:
+        """What the owner of a new key sends."""
+        wanted = NewKey(name="a-key", project=project, scopes=scopes, days=days)
+        return str(self.registry.keys.create(wanted)["key"])
 
     async def metrics(self) -> str:
         return "regraft_up 1\n"

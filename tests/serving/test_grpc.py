@@ -19,6 +19,7 @@ from regraft.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+from regraft.identity.authenticator import anybody
 from regraft.serving.grpc_messages import INFERENCE, MESSAGES
 from regraft.serving.grpc_protocol import build_infer, parse_infer
 from regraft.serving.grpc_service import SERVICES, GRPCService, add_services, code_of
@@ -219,11 +220,11 @@ def test_a_local_server_answers_none_but_this_machine(
 def refused(method: str, message: Any, infer: Any = None) -> tuple[str, str]:
     """The code and the text with which a call ends."""
     context = Context("ipv4:127.0.0.1:5")
-    pool = SimpleNamespace(waited_for=infer)
     inference: Any = SimpleNamespace(
         recorded=lambda *_: nullcontext(SimpleNamespace(id="")),
         caps=SimpleNamespace(body=10_000),
-        pool=pool,
+        authenticate=anybody,
+        found=lambda _, name: infer(name),
     )
     asyncio.run(GRPCService(inference, True).call(method, message, context))
     assert context.code is not None

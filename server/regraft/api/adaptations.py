@@ -11,11 +11,16 @@ from regraft.adaptations.queries import listing
 from regraft.adaptations.request import check_request, parse_spec
 from regraft.api.control_body import ControlBody, documented
 from regraft.api.progress import RunProgress
-from regraft.api.services import FromServices, Services
+from regraft.api.services import Services, allowed
 from regraft.domain import JSON, UPLOADED, AdaptationSpec, State
 from regraft.errors import InvalidInputError
+from regraft.identity.scopes import Scope
 
 router = APIRouter(prefix="/v1/adaptations", tags=["adaptations"])
+
+ForSubmitters = Annotated[Services, allowed(Scope.ADAPTATIONS_SUBMIT)]
+ForReaders = Annotated[Services, allowed(Scope.ADAPTATIONS_READ)]
+ForCancellers = Annotated[Services, allowed(Scope.ADAPTATIONS_CANCEL)]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -43,7 +48,7 @@ class Cancellation(BaseModel):
     response_description="The adaptation; `Location` is its address",
 )
 def submit(
-    services: FromServices,
+    services: ForSubmitters,
     values: ControlBody,
     response: Response,
     idempotency_key: IdempotencyKey = None,
@@ -65,13 +70,13 @@ def submit(
 
 
 @router.get("", response_description="All adaptations as `items`")
-def list_adaptations(services: FromServices) -> JSON:
+def list_adaptations(services: ForReaders) -> JSON:
     """All adaptations, the newest first."""
     return {"items": listing("adaptations", services.registry, services.plugins)}
 
 
 @router.get("/{identifier}", response_description="The adaptation")
-def show(services: FromServices, identifier: str) -> JSON:
+def show(services: ForReaders, identifier: str) -> JSON:
     """One adaptation: its state, and its result or the reason why there is none."""
     return services.registry.runs.get(identifier).as_dict()
 
@@ -82,7 +87,7 @@ def show(services: FromServices, identifier: str) -> JSON:
     openapi_extra=documented(Cancellation),
     response_description="The adaptation",
 )
-def cancel(services: FromServices, identifier: str, values: ControlBody) -> JSON:
+def cancel(services: ForCancellers, identifier: str, values: ControlBody) -> JSON:
     """Ask an adaptation to stop; one that has ended is left as it is."""
     if values != {}:
         raise InvalidInputError("The body of a cancellation is {}: there is nothing to choose.")
@@ -97,9 +102,7 @@ def cancel(services: FromServices, identifier: str, values: ControlBody) -> JSON
         204: {"description": "The adaptation has ended and all its events were sent before"},
     },
 )
-async def events(
-    services: FromServices, identifier: str, last_event_id: LastEventId = 0
-) -> Response:
+async def events(services: ForReaders, identifier: str, last_event_id: LastEventId = 0) -> Response:
     """Progress as it happens: `id` is the event's number, `event` its kind, `data` JSON.
 
     The stream ends after the event `succeeded`, `failed` or `cancelled`.

@@ -2,12 +2,19 @@
 
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
-from regraft.api import adaptations, catalogue, datasets, endpoints, models, operations
+from regraft.api import adaptations, catalogue, datasets, endpoints, keys, models, operations
+from regraft.api.audit import Audited
 from regraft.api.problems import RESPONSES, add_problem_handlers
 from regraft.api.rendering import StandardJSON
-from regraft.api.services import Services
+from regraft.api.services import Allowed, Services
+
+RESOURCES = (datasets, adaptations, models, endpoints, keys, catalogue, operations)
+ROUTERS = tuple(resource.router for resource in RESOURCES)
+PUBLIC = ("/v1/health",)
 
 DESCRIPTION = (
     "Upload a labelled data set, adapt a source model to it, promote the version that you want. "
@@ -23,6 +30,7 @@ def build_app(services: Services) -> FastAPI:
         title="regraft",
         version=version("regraft"),
         description=DESCRIPTION,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -31,6 +39,18 @@ def build_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     add_problem_handlers(app)
-    for resource in (datasets, adaptations, models, endpoints, catalogue, operations):
-        app.include_router(resource.router)
+    app.add_middleware(Audited, audit=services.registry.audit)
+    for router in ROUTERS:
+        check_guarded(router)
+        app.include_router(router)
     return app
+
+
+def check_guarded(router: APIRouter) -> None:
+    """RuntimeError if a route asks nobody who is calling, unless all may know its answer."""
+    for route in router.routes:
+        dependant = route.dependant if isinstance(route, APIRoute) else Dependant()
+        if dependant.path in PUBLIC:
+            continue
+        if not any(isinstance(one.call, Allowed) for one in dependant.dependencies):
+            raise RuntimeError(f"The route {route} depends on no scope.")

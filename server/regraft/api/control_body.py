@@ -1,15 +1,18 @@
 """The JSON bodies of control requests."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from regraft.errors import TooLargeError
+from regraft.adaptations.request import explain
+from regraft.errors import InvalidInputError, TooLargeError
 from regraft.serving import strict_json
 
 LIMIT = 2**20
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 async def _read(request: Request) -> Any:
@@ -27,6 +30,14 @@ async def _read(request: Request) -> Any:
 
 
 ControlBody = Annotated[Any, Depends(_read)]
+
+
+def parsed(model: type[Body], values: Any) -> Body:
+    """The body as this model; InvalidInputError says what is wrong with it."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInputError(explain(error)) from error
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from regraft.adaptations.actor import launch
 from regraft.api.app import build_app
 from regraft.api.cluster_metrics import cluster_metrics
 from regraft.api.services import Services
+from regraft.identity.authenticator import anybody
 from regraft.plugins import Plugins
 from regraft.reconcile.applications import DedicatedApplications
 from regraft.reconcile.guard import Guard
@@ -33,6 +34,7 @@ class ControlPlane:
             launch=partial(launch, settings=settings, registry=registry),
             metrics=cluster_metrics,
             admit=lambda spec: check_workers(spec.workers, settings),
+            authenticate=registry.keys.authenticator() if settings.auth else anybody,
         )
         placer = Placer(registry, DedicatedApplications(settings))
         steps = (registry.feedback.ingest, placer.step, Guard(registry).step)

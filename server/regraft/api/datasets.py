@@ -4,11 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from regraft.api.services import FromServices
+from regraft.api.services import Services, allowed
 from regraft.domain import JSON
 from regraft.errors import TooLargeError
+from regraft.identity.scopes import Scope
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
+
+ForWriters = Annotated[Services, allowed(Scope.DATASETS_WRITE)]
 
 BODY = {
     "requestBody": {
@@ -23,7 +26,7 @@ Filename = Annotated[
 
 
 @router.post("", status_code=201, openapi_extra=BODY, response_description="The upload")
-async def upload(services: FromServices, request: Request, filename: Filename) -> JSON:
+async def upload(services: ForWriters, request: Request, filename: Filename) -> JSON:
     """Store the body, a CSV, TSV, JSONL or Parquet file.
 
     The answer's `reference` is what an adaptation takes as `data`, `test` or `validation`.

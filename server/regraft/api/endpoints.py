@@ -1,22 +1,23 @@
 """`/v1/endpoints`: which version of a model answers."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from regraft.adaptations.live import describe_live
 from regraft.adaptations.queries import listing
-from regraft.adaptations.request import explain
-from regraft.api.control_body import ControlBody, documented
-from regraft.api.services import FromServices
+from regraft.api.control_body import ControlBody, documented, parsed
+from regraft.api.services import Services, allowed
 from regraft.domain import JSON, Mode, Placement
-from regraft.errors import InvalidInputError
+from regraft.identity.scopes import Scope
 from regraft.registry.feedback import TrueLabel
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
-Body = TypeVar("Body", bound=BaseModel)
+ForReaders = Annotated[Services, allowed(Scope.MODELS_READ)]
+ForPromoters = Annotated[Services, allowed(Scope.MODELS_PROMOTE)]
+ForPredictors = Annotated[Services, allowed(Scope.PREDICT)]
 
 
 class Promotion(BaseModel):
@@ -67,13 +68,13 @@ class Rollback(BaseModel):
 
 
 @router.get("", response_description="All endpoints as `items`")
-def list_endpoints(services: FromServices) -> JSON:
+def list_endpoints(services: ForReaders) -> JSON:
     """All endpoints."""
     return {"items": listing("endpoints", services.registry, services.plugins)}
 
 
 @router.get("/{name}", response_description="The endpoint")
-def show(services: FromServices, name: str) -> JSON:
+def show(services: ForReaders, name: str) -> JSON:
     """One endpoint; `path` is where it answers."""
     return services.registry.models.endpoint(name).as_dict()
 
@@ -81,26 +82,26 @@ def show(services: FromServices, name: str) -> JSON:
 @router.post(
     "/{name}/promote", openapi_extra=documented(Promotion), response_description="The endpoint"
 )
-def promote(services: FromServices, name: str, values: ControlBody) -> JSON:
+def promote(services: ForPromoters, name: str, values: ControlBody) -> JSON:
     """Let a version answer."""
-    wanted = _parsed(Promotion, values)
+    wanted = parsed(Promotion, values)
     return services.registry.models.promote(name, wanted.version, wanted.force).as_dict()
 
 
 @router.post(
     "/{name}/rollback", openapi_extra=documented(Rollback), response_description="The endpoint"
 )
-def roll_back(services: FromServices, name: str, values: ControlBody) -> JSON:
+def roll_back(services: ForPromoters, name: str, values: ControlBody) -> JSON:
     """End the trial of the version `from`, or let the version answer that did before it; repeating
     the request changes nothing more."""
-    version = _parsed(Rollback, values).version
+    version = parsed(Rollback, values).version
     return services.registry.models.roll_back(name, version).as_dict()
 
 
 @router.post("/{name}/try", openapi_extra=documented(Trying), response_description="The endpoint")
-def try_out(services: FromServices, name: str, values: ControlBody) -> JSON:
+def try_out(services: ForPromoters, name: str, values: ControlBody) -> JSON:
     """Try a version beside the one that answers; promotion or rollback ends it."""
-    wanted = _parsed(Trying, values)
+    wanted = parsed(Trying, values)
     tried = services.registry.rollouts.try_out(
         name, wanted.version, wanted.mode, wanted.share, wanted.force
     )
@@ -110,19 +111,19 @@ def try_out(services: FromServices, name: str, values: ControlBody) -> JSON:
 @router.put(
     "/{name}/placement", openapi_extra=documented(Placement), response_description="The endpoint"
 )
-def place(services: FromServices, name: str, values: ControlBody) -> JSON:
+def place(services: ForPromoters, name: str, values: ControlBody) -> JSON:
     """Where the endpoint shall answer; `placed` turns true once its own replicas do."""
-    return services.registry.rollouts.place(name, _parsed(Placement, values)).as_dict()
+    return services.registry.rollouts.place(name, parsed(Placement, values)).as_dict()
 
 
 @router.get("/{name}/history", response_description="The changes as `items`")
-def history(services: FromServices, name: str) -> JSON:
+def history(services: ForReaders, name: str) -> JSON:
     """All changes of the endpoint, the newest first; `reason` where it was not asked for."""
     return {"items": [one.as_dict() for one in services.registry.rollouts.history(name)]}
 
 
 @router.get("/{name}/live", response_description="A record a version as `items`")
-def live(services: FromServices, name: str) -> JSON:
+def live(services: ForReaders, name: str) -> JSON:
     """How each version does while it answers: requests, copies, true labels, and drift."""
     return {"items": describe_live(services.registry, name)}
 
@@ -132,16 +133,9 @@ def live(services: FromServices, name: str) -> JSON:
     openapi_extra=documented(Feedback),
     response_description="How many labels were `kept`, and how many requests are `known` by now",
 )
-def feedback(services: FromServices, name: str, values: ControlBody) -> JSON:
+def feedback(services: ForPredictors, name: str, values: ControlBody) -> JSON:
     """Keep true labels: of a row each, by the `X-Request-Id` or `id` of the request. A label may
     come before its prediction is known here, which takes a second or two."""
-    found = _parsed(Feedback, values).labels
+    found = parsed(Feedback, values).labels
     labels = [TrueLabel(one.id, one.label, one.row) for one in found]
     return {"kept": len(labels), "known": services.registry.feedback.add(name, labels)}
-
-
-def _parsed(model: type[Body], values: Any) -> Body:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise InvalidInputError(explain(error)) from error

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from regraft.api.rendering import StandardJSON
-from regraft.errors import DataError, OverloadedError, RegraftError
+from regraft.errors import DataError, OverloadedError, RegraftError, UnauthorizedError
+from regraft.identity.authenticator import CHALLENGE
 
 log = logging.getLogger("regraft.api")
 
@@ -75,7 +76,7 @@ def problem(error: Exception) -> ProblemResponse:
 
 @problem.register
 def _(error: RegraftError) -> ProblemResponse:
-    headers = {}
+    headers = dict(CHALLENGE) if isinstance(error, UnauthorizedError) else {}
     if isinstance(error, OverloadedError):
         headers["retry-after"] = str(error.retry_after)
     more = {"problems": error.as_dicts()} if isinstance(error, DataError) else {}

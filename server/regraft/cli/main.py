@@ -11,6 +11,7 @@ from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
 from regraft.cli.endpoints import endpoints
+from regraft.cli.keys import keys, login
 from regraft.cli.manage import adaptations, models
 from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
@@ -44,6 +45,8 @@ for command in (
     tasks,
     strategies,
     plugins,
+    keys,
+    login,
     demo,
 ):
     regraft.add_command(command)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from regraft.client.connection import Connection
+from regraft.client.credentials import saved_key
 from regraft.client.failures import RemoteError
 from regraft.client.following import PAUSE, RUNS, follow, is_final, persist
 from regraft.client.uploading import with_located_source, with_uploads
@@ -23,11 +24,12 @@ CANCEL_WAIT = 30.0
 class Client:
     """A server's work as methods; answers are the JSON of its API.
 
-    Every method raises RemoteError with the status of what failed, or UnreachableError.
+    Every method raises RemoteError with the status of what failed, or UnreachableError. Without a
+    `key` that of `REGRAFT_API_KEY`, or the one that `regraft login` kept, is sent.
     """
 
-    def __init__(self, url: str, timeout: float = 60.0) -> None:
-        self.connection = Connection(url, timeout)
+    def __init__(self, url: str, timeout: float = 60.0, key: str | None = None) -> None:
+        self.connection = Connection(url, timeout, key or saved_key(url))
 
     def __enter__(self) -> Self:
         return self
@@ -113,6 +115,17 @@ class Client:
         """Tell true labels: each an `id` of a request, a `label`, and a `row` unless it is 0."""
         path = _path("endpoints", name, "feedback")
         return self.connection.ask("POST", path, json={"labels": labels})
+
+    def me(self) -> JSON:
+        """Who this client is to the server: `id`, `project` and `scopes`."""
+        return self.connection.ask("GET", "/v1/me")
+
+    def create_key(self, wanted: JSON) -> JSON:
+        """A new API key: `name`, `project`, `scopes`, `days`; its `key` is told this once."""
+        return self.connection.ask("POST", "/v1/keys", json=wanted)
+
+    def revoke_key(self, identifier: str) -> JSON:
+        return self.connection.ask("DELETE", _path("keys", identifier))
 
     def predict(self, endpoint: str, inputs: list[Any]) -> JSON:
         """The readable answers of an endpoint, one an input: a text, or the content of a file."""

@@ -18,13 +18,17 @@ SILENCE = 30.0
 
 
 class Connection:
-    """One server at `url`; `timeout` is in seconds, of each wait for the network."""
+    """One server at `url`; `timeout` is in seconds, of each wait for the network; `key` is an API
+    key, if the server asks for one."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.timeout = timeout
         try:
-            self.http = httpx.Client(base_url=self.url, timeout=timeout, mounts=LOOPBACK)
+            headers = {"authorization": f"Bearer {key}"} if key else {}
+            self.http = httpx.Client(
+                base_url=self.url, timeout=timeout, mounts=LOOPBACK, headers=headers
+            )
         except httpx.InvalidURL as error:
             raise _not_a_url(url, error) from error
 

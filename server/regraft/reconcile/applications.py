@@ -61,6 +61,7 @@ def replica_options(
         cached=settings.max_cached,
         gpu=gpu,
         local=is_loopback(settings.host),
+        auth=settings.auth,
         only=only,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from regraft.errors import InvalidInputError
 from regraft.reconcile.environment import Instance, ingress_note, serve_environment
 from regraft.reconcile.orphans import end_orphans
-from regraft.reconcile.ports import free_port, require_free_port
+from regraft.reconcile.ports import free_port, is_loopback, require_free_port
 from regraft.reconcile.signals import stop_on_signals
 from regraft.registry.store import Registry
 from regraft.serving.traces import check_traces
@@ -38,6 +38,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     SIGTERM and Ctrl-C raise KeyboardInterrupt, also while it starts.
     """
     check_traces()
+    check_exposure(settings)
     registry = Registry(settings.resolved_home, settings.database)
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
     ports = _ports(settings)
@@ -61,6 +62,15 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         finally:
             _stop(settings)
             end_orphans(instance.id, GRACE)
+
+
+def check_exposure(settings: Settings) -> None:
+    """InvalidInputError if others could reach a server that asks nobody for a key."""
+    if not settings.auth and not is_loopback(settings.host):
+        raise InvalidInputError(
+            f"On {settings.host} others than this machine reach the server: make it ask for API "
+            "keys with REGRAFT_AUTH=true (`regraft keys create` makes one), or listen on 127.0.0.1."
+        )
 
 
 def _ports(settings: Settings) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, un
 
 from regraft.domain import Endpoint, Placement, Trial
 from regraft.errors import ConflictError, UnknownNameError
+from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_table import EndpointTable, Route, Tried
+from regraft.registry.owners import seen
 
 
 def endpoint_row(connection: Connection, name: str) -> "Row[Any]":
@@ -26,10 +28,11 @@ def read_endpoint(connection: Connection, name: str) -> Endpoint:
     return _endpoint(row, trials(connection).get(name), placements(connection).get(name))
 
 
-def read_endpoints(connection: Connection) -> list[Endpoint]:
-    """All, by name."""
+def read_endpoints(connection: Connection, view: View = EVERYTHING) -> list[Endpoint]:
+    """All that are seen, by name."""
     tried, placed = trials(connection), placements(connection)
-    query = select(schema.endpoints).order_by(schema.endpoints.c.name)
+    name = schema.endpoints.c.name
+    query = select(schema.endpoints).where(seen(view, name)).order_by(name)
     rows = connection.execute(query)
     return [_endpoint(row, tried.get(row.name), placed.get(row.name)) for row in rows]
 
@@ -116,13 +119,13 @@ def current_table(connection: Connection) -> EndpointTable:
     query = select(columns.name, columns.version, columns.manifest)
     rows = connection.execute(query.where(tuple_(columns.name, columns.version).in_(wanted)))
     manifests = {(row.name, row.version): row.manifest for row in rows}
+    owners = {row.name: row.project for row in connection.execute(select(schema.owners))}
     routes = []
     for one in read_endpoints(connection):
         beside = None
         if one.trial is not None:
             manifest = manifests[one.name, one.trial.version]
             beside = Tried(one.trial.version, manifest, one.trial.mode, one.trial.share)
-        routes.append(
-            Route(one.name, one.version, manifests[one.name, one.version], beside, one.placed)
-        )
+        own = (beside, one.placed, owners.get(one.name, DEFAULT_PROJECT))
+        routes.append(Route(one.name, one.version, manifests[one.name, one.version], *own))
     return EndpointTable(revision or 0, tuple(routes))

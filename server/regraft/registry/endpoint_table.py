@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from regraft.identity.caller import DEFAULT_PROJECT
 from regraft.registry.blobs import write_atomically
 
 KEPT = 20
@@ -30,6 +31,7 @@ class Route:
     manifest: str
     tried: Tried | None = None
     dedicated: bool = False
+    project: str = DEFAULT_PROJECT
 
     def versions(self) -> "tuple[Route, ...]":
         """The version that answers, then the one that is tried, each as a route by itself."""

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Integer, and_, delete, func, insert, select, update
 
 from regraft.domain import JSON
+from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import endpoint_row
+from regraft.registry.owners import check_seen
 
 KEPT = 100_000
 """Predictions of an endpoint that are kept, the newest."""
@@ -45,8 +47,9 @@ class TrueLabel:
 class FeedbackRegistry:
     """`ingest` takes in what replicas left in the folder; one process does so at a time."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, view: View = EVERYTHING) -> None:
         self.engine = engine
+        self.view = view
         self.reading = schema.reader(engine)
         self.folder = folder
         self.grown: Counter[str] = Counter()
@@ -78,6 +81,7 @@ class FeedbackRegistry:
         comes again replaces the first. How many predictions they are known to belong to."""
         table, now = schema.feedback, datetime.now(UTC)
         with self.engine.begin() as connection:
+            check_seen(connection, "endpoint", endpoint, self.view)
             endpoint_row(connection, endpoint)
             for one in labels:
                 key = {"endpoint": endpoint, "request": one.request, "row": one.row}
@@ -100,6 +104,7 @@ class FeedbackRegistry:
     def live(self, endpoint: str) -> list[Live]:
         """How each version does of which predictions are kept, the newest version first."""
         with self.reading.begin() as connection:
+            check_seen(connection, "endpoint", endpoint, self.view)
             endpoint_row(connection, endpoint)
             versions = connection.scalars(
                 select(schema.predictions.c.version)

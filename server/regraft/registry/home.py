@@ -55,6 +55,16 @@ class Home:
         return self.root / "predictions"
 
     @property
+    def keys(self) -> Path:
+        """The API keys that are good, by their hashes: for whoever checks one."""
+        return self.root / "keys.json"
+
+    @property
+    def pepper(self) -> Path:
+        """What the hashes are keyed with."""
+        return self.root / "pepper"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

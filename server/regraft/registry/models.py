@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select
 
 from regraft.domain import JSON, Blob, Endpoint, ModelVersion
 from regraft.errors import ConflictError, UnknownNameError
+from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
     allowed_version,
@@ -19,14 +20,16 @@ from regraft.registry.endpoint_rows import (
     record,
 )
 from regraft.registry.endpoint_table import revisions
+from regraft.registry.owners import check_seen, claim, seen
 
 
 class ModelRegistry:
     """Versions are appended; an endpoint points at one of them. Each change of an endpoint is one
     transaction and then one new table file; `synchronise` writes a file that a crash kept back."""
 
-    def __init__(self, engine: Engine, tables: Path) -> None:
+    def __init__(self, engine: Engine, tables: Path, view: View = EVERYTHING) -> None:
         self.engine = engine
+        self.view = view
         self.reading = schema.reader(engine)
         self.tables = tables
 
@@ -34,6 +37,7 @@ class ModelRegistry:
         """The next version of `name`; its blobs must be stored already."""
         now = datetime.now(UTC)
         with self.engine.begin() as connection:
+            claim(connection, name, self.view)
             last = connection.scalar(
                 select(func.max(schema.versions.c.version)).where(schema.versions.c.name == name)
             )
@@ -57,6 +61,7 @@ class ModelRegistry:
         """Point the endpoint at this version; ConflictError if its verdict is negative, unless
         `force`."""
         with self.engine.begin() as connection:
+            check_seen(connection, "model", name, self.view)
             allowed_version(connection, name, version, force)
             table = move(connection, name, version, "promote")
         table.write(self.tables)
@@ -71,6 +76,7 @@ class ModelRegistry:
         may be repeated: its own first try, or somebody else, has moved the endpoint already.
         """
         with self.engine.begin() as connection:
+            check_seen(connection, "endpoint", name, self.view)
             _step_back(connection, read_endpoint(connection, name), expected, reason)
         # The first try may have been ended between its transaction and its file.
         self.synchronise()
@@ -86,15 +92,18 @@ class ModelRegistry:
 
     def endpoint(self, name: str) -> Endpoint:
         with self.reading.begin() as connection:
+            check_seen(connection, "endpoint", name, self.view)
             return read_endpoint(connection, name)
 
     def endpoints(self) -> list[Endpoint]:
         with self.reading.begin() as connection:
-            return read_endpoints(connection)
+            return read_endpoints(connection, self.view)
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """All versions, or those of one model, which then must exist."""
-        query = select(schema.versions).order_by(schema.versions.c.name, schema.versions.c.version)
+        columns = schema.versions.c
+        query = select(schema.versions).where(seen(self.view, columns.name))
+        query = query.order_by(columns.name, columns.version)
         with self.reading.begin() as connection:
             found = [_version(row) for row in connection.execute(query)]
         if name is None:

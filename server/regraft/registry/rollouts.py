@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from regraft.domain import Change, Endpoint, Mode, Placement
 from regraft.errors import ConflictError, InvalidInputError
+from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
     allowed_version,
@@ -17,13 +18,15 @@ from regraft.registry.endpoint_rows import (
     read_endpoint,
     record,
 )
+from regraft.registry.owners import check_seen
 
 
 class RolloutRegistry:
     """Each change is one transaction and then one new table file, as `ModelRegistry` makes them."""
 
-    def __init__(self, engine: Engine, tables: Path) -> None:
+    def __init__(self, engine: Engine, tables: Path, view: View = EVERYTHING) -> None:
         self.engine = engine
+        self.view = view
         self.reading = schema.reader(engine)
         self.tables = tables
 
@@ -37,6 +40,7 @@ class RolloutRegistry:
         if not 0 < share <= 1:
             raise InvalidInputError(f"The share must be above 0 and at most 1, not {share:g}.")
         with self.engine.begin() as connection:
+            check_seen(connection, "endpoint", name, self.view)
             row = endpoint_row(connection, name)
             allowed_version(connection, name, version, force)
             if row.version == version:
@@ -50,6 +54,7 @@ class RolloutRegistry:
     def place(self, name: str, wanted: Placement) -> Endpoint:
         """Where the endpoint shall answer; who reconciles makes it so, and tells by `settle`."""
         with self.engine.begin() as connection:
+            check_seen(connection, "endpoint", name, self.view)
             row = endpoint_row(connection, name)
             _upsert(connection, name, wanted=wanted.model_dump(), waiting=None)
             record(connection, name, row.version, "place")
@@ -77,6 +82,7 @@ class RolloutRegistry:
             .order_by(revisions.revision.desc())
         )
         with self.reading.begin() as connection:
+            check_seen(connection, "endpoint", name, self.view)
             endpoint_row(connection, name)
             return [
                 Change(row.revision, row.version, row.action, schema.aware(row.time), row.reason)

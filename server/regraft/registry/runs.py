@@ -1,14 +1,17 @@
 """Adaptations and their events, as rows."""
 
+import hashlib
 import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Row, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
 from regraft.errors import ConflictError, UnknownNameError
+from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
+from regraft.registry.owners import claim
 from regraft.registry.schema import adaptations, aware, events, reader
 
 OPEN = [str(state) for state in State if not state.final]
@@ -17,14 +20,19 @@ OPEN = [str(state) for state in State if not state.final]
 class RunRegistry:
     """The states of adaptations: submitted → running → succeeded, failed or cancelled."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, view: View = EVERYTHING) -> None:
         self.engine = engine
+        self.view = view
         self.reading = reader(engine)
 
     def submit(
         self, spec: AdaptationSpec, key: str | None = None, on_server: bool = False
     ) -> tuple[Adaptation, bool]:
-        """A new adaptation, or the one that this idempotency key made; whether it is new."""
+        """A new adaptation, or the one that this idempotency key made; whether it is new.
+
+        ConflictError if the name is another project's.
+        """
+        key = key and _own_key(key, self.view)
         row = {
             "id": f"a-{secrets.token_hex(6)}",
             "spec": spec.model_dump(mode="json"),
@@ -36,7 +44,8 @@ class RunRegistry:
         }
         try:
             with self.engine.begin() as connection:
-                connection.execute(insert(adaptations).values(**row))
+                project = claim(connection, spec.name, self.view)
+                connection.execute(insert(adaptations).values(**row, project=project))
         except IntegrityError:
             return self._earlier(spec, key), False
         return self.get(str(row["id"])), True
@@ -52,7 +61,7 @@ class RunRegistry:
         return earlier
 
     def get(self, identifier: str) -> Adaptation:
-        query = select(adaptations).where(adaptations.c.id == identifier)
+        query = select(adaptations).where(adaptations.c.id == identifier, self._seen())
         with self.reading.begin() as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -61,7 +70,7 @@ class RunRegistry:
 
     def all(self) -> list[Adaptation]:
         """All adaptations, the newest first."""
-        query = select(adaptations).order_by(adaptations.c.submitted.desc())
+        query = select(adaptations).where(self._seen()).order_by(adaptations.c.submitted.desc())
         with self.reading.begin() as connection:
             return [_adaptation(row) for row in connection.execute(query)]
 
@@ -141,6 +150,11 @@ class RunRegistry:
                 for row in connection.execute(query)
             ]
 
+    def _seen(self) -> ColumnElement[bool]:
+        if self.view.everywhere:
+            return true()
+        return adaptations.c.project == self.view.project
+
     def _change(self, identifier: str, states: list[str], **values: Any) -> bool:
         statement = (
             update(adaptations)
@@ -149,6 +163,13 @@ class RunRegistry:
         )
         with self.engine.begin() as connection:
             return connection.execute(statement).rowcount == 1
+
+
+def _own_key(key: str, view: View) -> str:
+    """A project's keys are its own: two of them may choose the same."""
+    if view.project == DEFAULT_PROJECT:
+        return key
+    return hashlib.sha256(f"{view.project} {key}".encode()).hexdigest()
 
 
 def _adaptation(row: "Row[Any]") -> Adaptation:

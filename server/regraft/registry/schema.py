@@ -25,6 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from regraft.errors import InvalidInputError
+from regraft.identity.caller import DEFAULT_PROJECT
+from regraft.registry.migrations import migrate
 
 metadata = MetaData()
 
@@ -111,10 +113,42 @@ feedback = Table(
     Column("time", DateTime(timezone=True), nullable=False),
 )
 
+owners = Table(
+    "owners",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("project", String(63), nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("project", String(63), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("expires", DateTime(timezone=True)),
+    Column("revoked", DateTime(timezone=True)),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("caller", String(255), nullable=False),
+    Column("project", String(63), nullable=False),
+    Column("action", String(255), nullable=False),
+    Column("status", Integer, nullable=False),
+)
+
 adaptations = Table(
     "adaptations",
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("project", String(63), nullable=False, server_default=DEFAULT_PROJECT),
     Column("spec", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("submitted", DateTime(timezone=True), nullable=False),
@@ -140,6 +174,7 @@ datasets = Table(
     "datasets",
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("project", String(63), nullable=False, server_default=DEFAULT_PROJECT),
     Column("filename", String(255), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size", Integer, nullable=False),
@@ -171,7 +206,7 @@ def _connect(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         _make_sqlite_safe(engine)
-    metadata.create_all(engine)
+    migrate(engine, reader(engine), metadata)
     return engine
 
 

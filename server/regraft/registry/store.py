@@ -5,9 +5,12 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from regraft.identity.caller import EVERYTHING, View
+from regraft.registry.audit import AuditLog
 from regraft.registry.blobs import BlobStore
 from regraft.registry.feedback import FeedbackRegistry
 from regraft.registry.home import Home
+from regraft.registry.keys import KeyRegistry
 from regraft.registry.models import ModelRegistry
 from regraft.registry.rollouts import RolloutRegistry
 from regraft.registry.runs import RunRegistry
@@ -16,11 +19,19 @@ from regraft.registry.uploads import UploadRegistry
 
 
 class Registry:
-    """Models, runs, uploads and blobs of a home directory and its database."""
+    """Models, runs, uploads, keys and blobs of a home directory and its database, as far as they
+    are seen."""
 
-    def __init__(self, root: Path, database: str | None = None) -> None:
+    def __init__(self, root: Path, database: str | None = None, view: View = EVERYTHING) -> None:
         self.home = Home(root).create()
         self.database = database
+        self.view = view
+
+    def within(self, view: View) -> "Registry":
+        """The same registry as somebody else sees it."""
+        other = Registry(self.home.root, self.database, view)
+        other.engine = self.engine
+        return other
 
     @cached_property
     def engine(self) -> Engine:
@@ -28,23 +39,31 @@ class Registry:
 
     @cached_property
     def models(self) -> ModelRegistry:
-        return ModelRegistry(self.engine, self.home.tables)
+        return ModelRegistry(self.engine, self.home.tables, self.view)
 
     @cached_property
     def rollouts(self) -> RolloutRegistry:
-        return RolloutRegistry(self.engine, self.home.tables)
+        return RolloutRegistry(self.engine, self.home.tables, self.view)
 
     @cached_property
     def feedback(self) -> FeedbackRegistry:
-        return FeedbackRegistry(self.engine, self.home.predictions)
+        return FeedbackRegistry(self.engine, self.home.predictions, self.view)
 
     @cached_property
     def runs(self) -> RunRegistry:
-        return RunRegistry(self.engine)
+        return RunRegistry(self.engine, self.view)
 
     @cached_property
     def uploads(self) -> UploadRegistry:
-        return UploadRegistry(self.engine, self.home.uploads)
+        return UploadRegistry(self.engine, self.home.uploads, self.view)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        return AuditLog(self.engine, self.view)
+
+    @cached_property
+    def keys(self) -> KeyRegistry:
+        return KeyRegistry(self.engine, self.home)
 
     @property
     def blobs(self) -> BlobStore:

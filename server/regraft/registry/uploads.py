@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert, select
 
 from regraft.domain import JSON, UPLOADED
 from regraft.errors import InvalidInputError, TooLargeError, UnknownNameError
+from regraft.identity.caller import EVERYTHING, View
 from regraft.registry.schema import datasets, reader
 
 SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
@@ -21,8 +22,9 @@ SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
 class UploadRegistry:
     """Data sets under ids that the server makes; a user's file name gives only the suffix."""
 
-    def __init__(self, engine: Engine, directory: Path) -> None:
+    def __init__(self, engine: Engine, directory: Path, view: View = EVERYTHING) -> None:
         self.engine = engine
+        self.view = view
         self.reading = reader(engine)
         self.directory = directory
 
@@ -45,12 +47,15 @@ class UploadRegistry:
 
     def _insert(self, row: JSON) -> None:
         with self.engine.begin() as connection:
-            connection.execute(insert(datasets).values(**row, created=datetime.now(UTC)))
+            values = {**row, "created": datetime.now(UTC), "project": self.view.project}
+            connection.execute(insert(datasets).values(**values))
 
     def path(self, reference: str) -> Path:
         """The stored file of `dataset:ID`."""
         identifier = reference.removeprefix(UPLOADED)
         query = select(datasets.c.filename).where(datasets.c.id == identifier)
+        if not self.view.everywhere:
+            query = query.where(datasets.c.project == self.view.project)
         with self.reading.begin() as connection:
             filename = connection.scalar(query)
         suffix = SUFFIX.search((filename or "").lower())

@@ -11,8 +11,10 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLargeError
+from regraft.identity.caller import Caller
 from regraft.serving import grpc_protocol
 from regraft.serving.call import logged
+from regraft.serving.gate import admitted
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
 from regraft.serving.inference import EXTENSIONS, Inference
 from regraft.serving.protocol import PLATFORM
@@ -29,6 +31,8 @@ SERVICES = {
     f"{HEALTH}.Health": ("Check",),
 }
 CODES = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
@@ -115,27 +119,33 @@ class GRPCService:
         """The server's health, or that of a service: of one of ours, or of an endpoint."""
         ready = self.inference.pool.ready
         if message.service and message.service not in SERVICES:
-            ready = await self._is_ready(message.service, None)
+            ready = await self._is_ready(context, message.service, None)
         return MESSAGES["HealthCheckResponse"](status=SERVING if ready else NOT_SERVING)
 
     async def _ModelReady(self, message: Any, context: Any) -> Any:
-        ready = await self._is_ready(message.name, message.version or None)
+        ready = await self._is_ready(context, message.name, message.version or None)
         return MESSAGES["ModelReadyResponse"](ready=ready)
 
-    async def _is_ready(self, name: str, version: str | None) -> bool:
+    async def _is_ready(self, context: Any, name: str, version: str | None) -> bool:
         try:
-            (await self.inference.pool.waited_for(name)).named(version)
+            (await self.inference.found(self._caller(context), name)).named(version)
         except NotReadyError:
             return False
         return True
 
+    def _caller(self, context: Any) -> Caller:
+        """Who bears the metadata's `authorization`."""
+        authenticate = self.inference.authenticate
+        return admitted(authenticate, _metadata(context).get("authorization"))
+
     async def _ServerMetadata(self, message: Any, context: Any) -> Any:
+        self._caller(context)
         return MESSAGES["ServerMetadataResponse"](
             name="regraft", version=self.inference.version, extensions=EXTENSIONS
         )
 
     async def _ModelMetadata(self, message: Any, context: Any) -> Any:
-        served = await self.inference.pool.waited_for(message.name)
+        served = await self.inference.found(self._caller(context), message.name)
         found = served.named(message.version or None)
         return MESSAGES["ModelMetadataResponse"](
             name=found.name,
@@ -148,11 +158,12 @@ class GRPCService:
     async def _ModelInfer(self, message: Any, context: Any) -> Any:
         """Counted and timed like a request over HTTP, with the status that it would have there."""
         name, path = message.model_name, _path(message.model_version)
-        with self.inference.recorded(name, message.id, _metadata(context)) as call:
+        caller, metadata = self._caller(context), _metadata(context)
+        with self.inference.recorded((caller, name), message.id, metadata) as call:
             limit = self.inference.caps.body
             if message.ByteSize() > limit:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
-            served = await self.inference.pool.waited_for(name)
+            served = await self.inference.found(caller, name)
             asked = grpc_protocol.parse_infer(message)
             predictor, outputs = await self.inference.answer(call, served, path, asked)
             return grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)

@@ -11,10 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regraft.errors import OverloadedError, RegraftError
-from regraft.serving.call import CLIENT_CLOSED, Call, logged, status_of
+from regraft.errors import RegraftError
+from regraft.identity.authenticator import anybody
+from regraft.serving.call import CLIENT_CLOSED, Call, logged
+from regraft.serving.gate import Gate, caller_of
 from regraft.serving.inference import Inference
-from regraft.serving.protocol import compressed, error_body
+from regraft.serving.protocol import compressed
+from regraft.serving.refusals import error_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 Predicting = Callable[[Request, Call], Awaitable[Response]]
@@ -52,7 +55,8 @@ def build_app(inference: Inference, lifespan: Any = None) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.add_middleware(BareMount)
-    return Shortcut(app, ways)
+    whole = Shortcut(app, ways)
+    return whole if inference.authenticate is anybody else Gate(whole, inference.authenticate)
 
 
 class Shortcut:
@@ -114,7 +118,8 @@ def _timed(inference: Inference, handler: Predicting) -> Handler:
 
     async def answer(request: Request) -> Response:
         name, identifier = request.path_params["name"], request.headers.get(REQUEST_ID)
-        with inference.recorded(name, identifier, request.headers) as call:
+        known = (caller_of(request), name)
+        with inference.recorded(known, identifier, request.headers) as call:
             try:
                 response = await handler(request, call)
             except RegraftError as error:
@@ -135,17 +140,6 @@ def _compressed(request: Request, response: Response) -> Response:
         response.headers["Content-Length"] = str(len(body))
         response.headers["Vary"] = "Accept-Encoding"
     return response
-
-
-def error_response(error: RegraftError) -> Response:
-    headers = {}
-    if isinstance(error, OverloadedError):
-        headers["Retry-After"] = str(error.retry_after)
-    return _json(error_body(str(error)), status_of(error), headers)
-
-
-def _json(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, headers, "application/json")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

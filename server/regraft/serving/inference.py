@@ -13,13 +13,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from regraft.contract import Array, Arrays, Task, TensorSpec
-from regraft.errors import NotReadyError, TooLargeError, UnsupportedError
+from regraft.errors import NotReadyError, TooLargeError, UnknownNameError, UnsupportedError
+from regraft.identity.authenticator import Authenticator, anybody
+from regraft.identity.caller import Caller
+from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
 from regraft.serving.call import LONGEST_ID, Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
+from regraft.serving.gate import caller_of
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
@@ -51,28 +55,56 @@ class Inference:
         watchers: "Watchers",
         caps: "Caps",
         version: str,
+        authenticate: Authenticator = anybody,
     ) -> None:
         self.pool = pool
         self.batcher = batcher
         self.watchers = watchers
         self.caps = caps
         self.version = version
+        self.authenticate = authenticate
         self.answers = Answers(caps.answers)
         self.shadows = Shadows(batcher, watchers.telemetry)
         self.departures = Departures()
 
     def recorded(
-        self, name: str, identifier: str | None, carrier: Mapping[str, str]
+        self, known: tuple[Caller, str], identifier: str | None, carrier: Mapping[str, str]
     ) -> AbstractContextManager[Call]:
-        """A call of an endpoint whose record is told at its end; no name of a client's own making
-        is told. One that was published a moment ago is known by then. The carrier (headers, or
-        metadata) may say to which trace it belongs."""
+        """A call of an endpoint by a caller whose record is told at its end; no name of a client's
+        own making is told. One that was published a moment ago is known by then. The carrier
+        (headers, or metadata) may say to which trace it belongs."""
+        caller, name = known
         return recorded(
             self.watchers.telemetry,
-            lambda: name if name in self.pool.routes else "unknown",
+            lambda: name if name in self.seen(caller) else "unknown",
             identifier,
             self.watchers.trace(carrier),
         )
+
+    def seen(self, caller: Caller) -> Mapping[str, Route]:
+        """The endpoints of the caller's project."""
+        routes = self.pool.routes
+        if caller.view.everywhere:
+            return routes
+        return {name: route for name, route in routes.items() if caller.sees(route.project)}
+
+    async def found(self, caller: Caller, name: str) -> Served:
+        """What is loaded under a name. One of another project is as unknown as one that nobody has;
+        that is looked at again after waiting for one that was published a moment ago."""
+        try:
+            self._check_seen(caller, name)
+            served = await self.pool.waited_for(name)
+        except UnknownNameError as error:
+            if caller.view.everywhere:
+                raise
+            raise UnknownNameError("endpoint", name[:63], self.seen(caller)) from error
+        self._check_seen(caller, name)
+        return served
+
+    def _check_seen(self, caller: Caller, name: str) -> None:
+        route = self.pool.routes.get(name)
+        if route is not None and not caller.sees(route.project):
+            raise UnknownNameError("endpoint", name[:63], self.seen(caller))
 
     async def server(self, request: Request) -> Response:
         return JSONResponse({"name": "regraft", "version": self.version, "extensions": EXTENSIONS})
@@ -84,7 +116,9 @@ class Inference:
         ready = self.pool.ready
         missing = self.pool.missing
         failed = {failure.route.name: failure.reason for failure in self.pool.failures.values()}
-        status = {"live": True, "ready": ready, "waiting_for": missing, "failed": failed}
+        status: dict[str, Any] = {"live": True, "ready": ready}
+        if self.authenticate is anybody:
+            status |= {"waiting_for": missing, "failed": failed}
         return JSONResponse({k: v for k, v in status.items() if v != [] and v != {}}, _ok(ready))
 
     async def model(self, request: Request) -> Response:
@@ -113,14 +147,16 @@ class Inference:
         return JSONResponse(protocol.model_config(predictor.name, predictor.task))
 
     async def all_statistics(self, request: Request) -> Response:
-        return JSONResponse(
-            {"model_stats": await asyncio.to_thread(self.watchers.statistics.total)}
-        )
+        caller = caller_of(request)
+        rows = await asyncio.to_thread(self.watchers.statistics.total)
+        if not caller.view.everywhere:
+            rows = [row for row in rows if row["name"] in self.seen(caller)]
+        return JSONResponse({"model_stats": rows})
 
     async def model_statistics(self, request: Request) -> Response:
         """Of one endpoint: of every version that answered, or of the one that is named."""
         name, version = request.path_params["name"], request.path_params.get("version")
-        served = await self.pool.waited_for(name)
+        served = await self.found(caller_of(request), name)
         found = [
             row
             for row in await asyncio.to_thread(self.watchers.statistics.total)
@@ -133,7 +169,7 @@ class Inference:
     async def index(self, request: Request) -> Response:
         """Every endpoint and how it stands; only those that can answer if so asked."""
         asked = await self._json(request)
-        rows = [self._state(name) for name in sorted(self.pool.routes)]
+        rows = [self._state(name) for name in sorted(self.seen(caller_of(request)))]
         ready = asked.get("ready", False)
         if type(ready) is not bool:
             raise BadRequestError("'ready' must be true or false.")
@@ -258,7 +294,7 @@ class Inference:
     async def _named(self, request: Request) -> tuple[Served, Predictor]:
         """What is loaded under the path's name, and the version that the path names."""
         path = request.path_params
-        served = await self.pool.waited_for(path["name"])
+        served = await self.found(caller_of(request), path["name"])
         return served, served.named(path.get("version"))
 
     async def _body(self, request: Request) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from regraft.identity.authenticator import anybody, key_authenticator
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
@@ -47,6 +48,8 @@ class ReplicaOptions:
     """How many bytes of answers are kept."""
     gpu: bool = False
     local: bool = True
+    auth: bool = False
+    """Whether callers must send an API key of the home."""
     only: str | None = None
     """The one endpoint of a replica that is not the shared pool's."""
 
@@ -72,7 +75,8 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     caps = Caps(options.max_body, options.max_json, options.cached)
     traces = traces_wanted()
     watchers = Watchers(told, statistics, traces)
-    inference = Inference(pool, batcher, watchers, caps, version("regraft"))
+    known = key_authenticator(home.keys, home.pepper) if options.auth else anybody
+    inference = Inference(pool, batcher, watchers, caps, version("regraft"), known)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -92,14 +96,16 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
 
 
 async def _keep(*writers: Callable[[], None]) -> None:
-    """Write down what was seen, for ever, now and then."""
-    while True:
-        await asyncio.sleep(KEEP_SECONDS)
-        for write in writers:
-            try:
-                await asyncio.to_thread(write)
-            except OSError as error:
-                log.warning("cannot keep what was seen: %s", error)
+    """Write down what was seen, for ever, now and then; always in one thread, since each keeps the
+    memory that it once needed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="keeper") as keeper:
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            for write in writers:
+                try:
+                    await asyncio.get_running_loop().run_in_executor(keeper, write)
+                except OSError as error:
+                    log.warning("cannot keep what was seen: %s", error)
 
 
 class Replica:

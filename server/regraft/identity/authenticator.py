@@ -1,0 +1,62 @@
+"""From what a request bears to who asks."""
+
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from regraft.errors import UnauthorizedError
+from regraft.identity.caller import LOCAL, Caller
+from regraft.identity.key_table import KeyTable
+from regraft.identity.keys import ApiKey
+from regraft.identity.pepper import pepper
+
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+"""The header that goes with a refusal (RFC 6750)."""
+NOBODY = ApiKey("0" * 12, "A" * 43)
+
+
+class Authenticator(Protocol):
+    """Who bears this `Authorization` header; UnauthorizedError if nobody known does."""
+
+    def __call__(self, authorization: str | None) -> Caller: ...
+
+
+def anybody(authorization: str | None) -> Caller:
+    """Where no keys are asked for."""
+    return LOCAL
+
+
+@dataclass
+class KeyAuthenticator:
+    """Bearers of API keys."""
+
+    table: KeyTable
+    pepper: bytes
+    now: Callable[[], float] = time.time
+
+    def __call__(self, authorization: str | None) -> Caller:
+        key = ApiKey.parse(bearer(authorization)) or NOBODY
+        row = self.table.get(key.id)
+        known = row.digest if row else ""
+        # One comparison whether or not there is such a key: its time tells nothing.
+        if not hmac.compare_digest(key.digest(self.pepper), known) or row is None:
+            raise UnauthorizedError("The API key is not valid: unknown, expired or revoked.")
+        if row.expires is not None and row.expires <= self.now():
+            raise UnauthorizedError("The API key is not valid: unknown, expired or revoked.")
+        return row.caller
+
+
+def key_authenticator(keys: Path, secret: Path) -> KeyAuthenticator:
+    """Of those who bear the keys in one file, whose hashes are keyed with the other."""
+    return KeyAuthenticator(KeyTable(keys), pepper(secret))
+
+
+def bearer(authorization: str | None) -> str:
+    """The credentials of the header; UnauthorizedError if there are none."""
+    kind, _, credentials = (authorization or "").partition(" ")
+    if kind.lower() != "bearer" or not credentials:
+        raise UnauthorizedError("Send an API key: the header 'Authorization: Bearer rgk_…'.")
+    return credentials.strip()
