@@ -30,13 +30,13 @@ def served(home: Path, *options: str) -> Iterator[str]:
             text=True,
         )
         try:
-            yield _url(process)
+            yield url_of(process)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def _url(process: "subprocess.Popen[str]") -> str:
+def url_of(process: "subprocess.Popen[str]") -> str:
     """What the server prints once it answers."""
     assert process.stdout is not None
     lines = ""

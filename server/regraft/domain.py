@@ -134,15 +134,20 @@ class Adaptation:
     finished: datetime | None = None
     reason: str | None = None
     result: JSON | None = None
+    project: str = "default"
+    interrupted: int = 0
+    """How often it was begun and its server stopped."""
 
     def as_dict(self) -> JSON:
         return {
             "id": self.id,
+            "project": self.project,
             "name": self.spec.name,
             "state": str(self.state),
             "submitted": self.submitted.isoformat(),
             "finished": self.finished and self.finished.isoformat(),
             "reason": self.reason,
+            "interrupted": self.interrupted,
             "spec": self.spec.model_dump(mode="json"),
             "result": self.result,
         }

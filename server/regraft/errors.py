@@ -103,6 +103,12 @@ class OverloadedError(RegraftError):
         super().__init__(message)
 
 
+class QuotaError(OverloadedError):
+    """A project has as much as it may have; come back when it has less."""
+
+    status = 429
+
+
 class NotReadyError(OverloadedError):
     """The thing exists but cannot answer yet."""
 

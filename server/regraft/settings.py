@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     """Bytes of a request's JSON."""
     max_upload: int = 2 * 2**30
     """Bytes of an uploaded data set."""
+    max_running: Annotated[int, Field(ge=1)] | None = None
+    """Adaptations at a time, others wait; half as many as there are processors, and at least two,
+    unless it is given."""
+    max_waiting: Annotated[int, Field(ge=1)] = 100
+    """Adaptations of one project that wait or run; more are refused."""
     max_rows: int = 10**6
     """Rows of a data set."""
 

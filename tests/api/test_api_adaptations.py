@@ -122,3 +122,12 @@ def test_an_unknown_adaptation_is_not_found(site, path):
     answer = site.http.request(method, f"/v1/adaptations/a-0{path}", json=body)
     assert answer.status_code == 404
     assert "Unknown adaptation 'a-0'" in answer.json()["detail"]
+
+
+def test_a_project_with_too_many_is_told_to_come_back(open_site):
+    site = open_site(max_waiting=1)
+    assert site.submit().status_code == 202
+    answer = site.submit()
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "30"
+    assert "as many as it may have" in answer.json()["detail"]

@@ -1,6 +1,7 @@
 """Every failure is a problem document."""
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from starlette.requests import ClientDisconnect
 
 from regraft.api.control_body import LIMIT
@@ -114,3 +115,13 @@ def test_half_a_surrogate_pair_in_a_message_is_answered_all_the_same():
 def test_a_client_that_goes_away_is_not_logged_as_an_error(caplog):
     assert problem(ClientDisconnect()).status_code == 400
     assert not caplog.records
+
+
+def test_a_database_that_is_away_is_told_with_when_to_come_back(open_site):
+    def launch(identifier):
+        raise OperationalError("SELECT secret", {}, ConnectionError("no route to 10.0.0.7"))
+
+    answer = open_site(launch).submit()
+    document = document_of(answer)
+    assert (document["status"], answer.headers["retry-after"]) == (503, "5")
+    assert document["detail"] == "The database does not answer. Try again."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from regraft.api.live_metrics import FIGURES
-from regraft.serving import ray_metrics
+from regraft.serving.metrics import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/regraft.json").read_text())
@@ -17,11 +17,11 @@ EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in pan
 
 def told() -> set[str]:
     """The names of all series of `/metrics`."""
-    source = Path(ray_metrics.__file__).read_text()
-    counters = set(re.findall(r'Total\(\s*"(regraft_\w+)"', source))
-    distributions = set(re.findall(r'Distribution\(\s*"(regraft_\w+)"', source))
-    series = {f"{name}_total" for name in counters} | FIGURES.keys()
-    return series | {f"{n}_{end}" for n in distributions for end in ("bucket", "sum", "count")}
+    series = set(FIGURES)
+    for name, family in FAMILIES.items():
+        ends = ("bucket", "sum", "count") if family.bounds else ("total",)
+        series |= {f"{name}_{end}" for end in ends}
+    return series
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)

@@ -15,8 +15,8 @@ from regraft.serving.telemetry import RequestRecord, Told
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    made = Registry(tmp_path)
+def registry(tmp_path: Path, database: str | None) -> Registry:
+    made = Registry(tmp_path, database)
     made.models.publish("m", Blob("a" * 64, 1), {}, promote=True)
     return made
 

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from regraft.errors import UnauthorizedError, UnknownNameError
 from regraft.identity.new_key import NewKey
 from regraft.identity.scopes import Scope
+from regraft.registry import schema
 from regraft.registry.store import Registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path)
+def registry(tmp_path: Path, database: str | None) -> Registry:
+    return Registry(tmp_path, database)
 
 
 def request(**changes: Any) -> NewKey:
@@ -25,8 +27,11 @@ def test_a_key_is_told_once_and_kept_nowhere(registry: Registry) -> None:
     secret = made["key"].rpartition("_")[2]
     assert "key" not in registry.keys.get(made["id"])
     files = [path for path in registry.home.root.rglob("*") if path.is_file()]
-    assert {"regraft.db", "keys.json", "pepper"} <= {path.name for path in files}
+    assert {"keys.json", "pepper"} <= {path.name for path in files}
     assert not [path for path in files if secret.encode() in path.read_bytes()]
+    with registry.engine.connect() as connection:
+        (row,) = connection.execute(select(schema.keys)).all()
+    assert secret not in str(row)
 
 
 def test_whoever_bears_it_is_let_in_until_it_is_revoked(registry: Registry) -> None:

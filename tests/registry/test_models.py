@@ -18,15 +18,15 @@ import sys
 from pathlib import Path
 from regraft.domain import Blob
 from regraft.registry.store import Registry
-models = Registry(Path(sys.argv[1])).models
+models = Registry(Path(sys.argv[1]), sys.argv[2] or None).models
 for _ in range(10):
     print(models.publish("model", Blob("a" * 64, 1), {}, True).version)
 """
 
 
 @pytest.fixture
-def models(tmp_path: Path) -> ModelRegistry:
-    return Registry(tmp_path).models
+def models(tmp_path: Path, database: str | None) -> ModelRegistry:
+    return Registry(tmp_path, database).models
 
 
 def publish(models: ModelRegistry, name: str = "model", promote: bool = True) -> ModelVersion:
@@ -45,6 +45,14 @@ def test_versions_of_each_model_are_1_2_3(models: ModelRegistry) -> None:
     assert models.version("model", 2).summary == {"task": "any"}
 
 
+def test_an_adaptation_makes_one_version_however_often_it_publishes(models: ModelRegistry) -> None:
+    first = models.publish("model", Blob("a" * 64, 1), {"adaptation": "a-1"}, True)
+    again = models.publish("model", Blob("b" * 64, 1), {"adaptation": "a-1"}, True)
+    other = models.publish("model", Blob("b" * 64, 1), {"adaptation": "a-2"}, False)
+    assert (again, other.version) == (first, 2)
+    assert models.endpoint("model").version == 1
+
+
 def test_eight_threads_that_publish_get_versions_of_their_own(models: ModelRegistry) -> None:
     with ThreadPoolExecutor(8) as pool:
         versions = list(pool.map(lambda _: publish(models).version, range(24)))
@@ -52,12 +60,14 @@ def test_eight_threads_that_publish_get_versions_of_their_own(models: ModelRegis
     assert latest(models).revision == models.endpoint("model").revision == 24
 
 
-def test_two_processes_that_publish_get_versions_of_their_own(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PUBLISH, str(tmp_path)]
+def test_two_processes_that_publish_get_versions_of_their_own(
+    tmp_path: Path, database: str | None
+) -> None:
+    command = [sys.executable, "-c", PUBLISH, str(tmp_path), database or ""]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=60)[0].split() for process in processes]
     assert sorted(int(version) for part in printed for version in part) == list(range(1, 21))
-    assert latest(Registry(tmp_path).models).routes[0].version == 20
+    assert latest(Registry(tmp_path, database).models).routes[0].version == 20
 
 
 def test_first_version_makes_the_endpoint_and_the_next_replaces_it(models: ModelRegistry) -> None:
@@ -151,6 +161,6 @@ def test_only_the_last_tables_are_kept(models: ModelRegistry) -> None:
     assert revisions(models.tables) == list(range(4, KEPT + 4))
 
 
-def test_registry_that_is_opened_again_knows_all(tmp_path: Path) -> None:
-    before = publish(Registry(tmp_path).models)
-    assert Registry(tmp_path).models.versions() == [before]
+def test_registry_that_is_opened_again_knows_all(tmp_path: Path, database: str | None) -> None:
+    before = publish(Registry(tmp_path, database).models)
+    assert Registry(tmp_path, database).models.versions() == [before]

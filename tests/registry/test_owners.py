@@ -12,8 +12,8 @@ from regraft.registry.store import Registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path)
+def registry(tmp_path: Path, database: str | None) -> Registry:
+    return Registry(tmp_path, database)
 
 
 def seen_by(registry: Registry, project: str) -> Registry:

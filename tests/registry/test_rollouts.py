@@ -11,9 +11,9 @@ from regraft.registry.store import Registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(tmp_path: Path, database: str | None) -> Registry:
     """Versions 1 to 3 of `m`, of which the second answers and the third is worse."""
-    made = Registry(tmp_path)
+    made = Registry(tmp_path, database)
     for letter, summary in zip("abc", ({}, {}, {"verdict": "negative"}), strict=True):
         made.models.publish("m", Blob(letter * 64, 1), summary, promote=letter != "c")
     return made

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from regraft.domain import AdaptationSpec, State
-from regraft.errors import ConflictError, UnknownNameError
-from regraft.registry.runs import RunRegistry
+from regraft.errors import ConflictError, QuotaError, UnknownNameError
+from regraft.registry.runs import MOST_INTERRUPTED, RunRegistry
 from regraft.registry.store import Registry
 
 SPEC = AdaptationSpec(name="model", data="data.csv", source="any")
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> RunRegistry:
-    return Registry(tmp_path).runs
+def runs(tmp_path: Path, database: str | None) -> RunRegistry:
+    return Registry(tmp_path, database).runs
 
 
 @pytest.fixture
@@ -106,13 +106,39 @@ def test_unknown_run_names_recent_ones(runs: RunRegistry, run: str) -> None:
         runs.get("a-0")
 
 
-def test_new_server_fails_what_a_lost_one_left_open_and_nothing_else(runs: RunRegistry) -> None:
-    local, lost, done = (runs.submit(SPEC, on_server=on)[0].id for on in (False, True, True))
+def test_a_new_server_takes_over_what_a_lost_one_was_at_and_nothing_else(
+    runs: RunRegistry,
+) -> None:
+    local, lost, done, waiting = (
+        runs.submit(SPEC, on_server=on)[0].id for on in (False, True, True, True)
+    )
     for run in (local, lost, done):
         runs.start(run)
     runs.finish(done, State.SUCCEEDED)
-    runs.abandon()
-    states = [runs.get(run).state for run in (local, lost, done)]
-    assert states == [State.RUNNING, State.FAILED, State.SUCCEEDED]
-    assert "The server that ran it has stopped" in str(runs.get(lost).reason)
-    assert [event.kind for event in runs.events(lost)] == ["failed"]
+    runs.take_over()
+    states = [runs.get(run).state for run in (local, lost, done, waiting)]
+    assert states == [State.RUNNING, State.SUBMITTED, State.SUCCEEDED, State.SUBMITTED]
+    assert [event.kind for event in runs.events(lost)] == ["interrupted"]
+    assert runs.events(waiting) == []
+    assert [run.id for run in runs.unfinished()] == [lost, waiting]
+
+
+def test_what_ends_its_server_again_and_again_fails(runs: RunRegistry) -> None:
+    run = runs.submit(SPEC, on_server=True)[0].id
+    for _ in range(MOST_INTERRUPTED):
+        assert runs.start(run)
+        runs.take_over()
+    assert runs.get(run).state == State.FAILED
+    assert runs.get(run).reason == "The server that ran it stopped, for the 4th time."
+    assert [event.kind for event in runs.events(run)] == ["interrupted"] * 3 + ["failed"]
+
+
+def test_a_project_has_so_many_at_a_time_and_a_replay_is_no_new_one(runs: RunRegistry) -> None:
+    first, _ = runs.submit(SPEC, "key", most=2)
+    second, _ = runs.submit(SPEC, most=2)
+    with pytest.raises(QuotaError, match="Project 'default' has 2 adaptations that wait or run"):
+        runs.submit(SPEC, most=2)
+    assert runs.submit(SPEC, "key", most=2) == (first, False)
+    assert len(runs.all()) == 2
+    runs.request_cancel(second.id)
+    assert runs.submit(SPEC, most=2)[1]

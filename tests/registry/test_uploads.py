@@ -13,8 +13,8 @@ from regraft.registry.uploads import UploadRegistry
 
 
 @pytest.fixture
-def uploads(tmp_path: Path) -> UploadRegistry:
-    return Registry(tmp_path).uploads
+def uploads(tmp_path: Path, database: str | None) -> UploadRegistry:
+    return Registry(tmp_path, database).uploads
 
 
 def receive(uploads: UploadRegistry, filename: str, *chunks: bytes, limit: int = 100) -> JSON:

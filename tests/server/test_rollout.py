@@ -22,8 +22,9 @@ OWN = Placement(placement="dedicated", min_replicas=0, max_replicas=1, cpus=0.1,
 
 def publish(server: Server, name: str, versions: int = 1) -> None:
     published = server.registry.models.version("tiny")
-    for _ in range(versions):
-        server.registry.models.publish(name, published.manifest, published.summary, promote=True)
+    for number in range(versions):
+        summary = {**published.summary, "adaptation": f"a-{number}"}
+        server.registry.models.publish(name, published.manifest, summary, promote=True)
 
 
 def own_replicas(server: Server, name: str) -> list[psutil.Process]:
@@ -40,8 +41,9 @@ def own_replicas(server: Server, name: str) -> list[psutil.Process]:
 def answers_of(server: Server, name: str) -> dict[int, int]:
     """How many rows of this endpoint each process answered."""
     found = {}
-    for path in server.home.statistics.glob("*.json"):
-        rows = [row for row in json.loads(path.read_text()) if row["name"] == name]
+    for path in server.home.statistics.glob("*.jsonl"):
+        counted = map(json.loads, path.read_text().splitlines())
+        rows = [row for row in counted if row["name"] == name]
         if rows:
             found[int(path.name.split("-")[0])] = sum(row["inference_count"] for row in rows)
     return found

@@ -66,6 +66,7 @@ def _summary(work: Work, report: JSON, parity: JSON, choice: Choice) -> JSON:
     primary, metrics = report["primary"], report["metrics"]
     spec = work.request.spec
     return {
+        "adaptation": work.context.adaptation.id,
         "task": spec.task,
         "source": spec.source,
         "strategy": spec.strategy,

@@ -62,7 +62,9 @@ def submit(
     _check_uploaded(spec, services)
     check_request(spec, services.plugins)
     services.admit(spec)
-    adaptation, new = services.registry.runs.submit(spec, idempotency_key, on_server=True)
+    adaptation, new = services.registry.runs.submit(
+        spec, idempotency_key, on_server=True, most=services.settings.max_waiting
+    )
     if new or adaptation.state == State.SUBMITTED:
         _launch(services, adaptation.id)
     response.headers["location"] = f"{router.prefix}/{adaptation.id}"

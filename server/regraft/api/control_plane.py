@@ -1,11 +1,12 @@
 """The control plane as Ray Serve starts it."""
 
+import asyncio
 from functools import partial
 from typing import Any
 
 from regraft.adaptations.actor import launch
+from regraft.adaptations.queue import Queue
 from regraft.api.app import build_app
-from regraft.api.cluster_metrics import cluster_metrics
 from regraft.api.services import Services
 from regraft.identity.authenticator import anybody
 from regraft.plugins import Plugins
@@ -14,8 +15,9 @@ from regraft.reconcile.guard import Guard
 from regraft.reconcile.placing import Placer
 from regraft.reconcile.reconciler import Reconciler
 from regraft.registry.store import Registry
+from regraft.serving.metrics import prometheus
 from regraft.settings import Settings
-from regraft.training.cluster import check_workers
+from regraft.training.cluster import check_workers, most_running
 
 
 class ControlPlane:
@@ -27,16 +29,18 @@ class ControlPlane:
     def __serve_build_asgi_app__(self) -> Any:
         settings = self.settings
         registry = Registry(settings.resolved_home, settings.database)
+        start = partial(launch, settings=settings, registry=registry)
+        queue = Queue(registry.runs, start, most_running(settings))
         services = Services(
             registry=registry,
             plugins=Plugins.load(),
             settings=settings,
-            launch=partial(launch, settings=settings, registry=registry),
-            metrics=cluster_metrics,
+            launch=lambda identifier: queue.step(),
+            metrics=partial(asyncio.to_thread, prometheus, registry.home.statistics),
             admit=lambda spec: check_workers(spec.workers, settings),
             authenticate=registry.keys.authenticator() if settings.auth else anybody,
         )
         placer = Placer(registry, DedicatedApplications(settings))
-        steps = (registry.feedback.ingest, placer.step, Guard(registry).step)
+        steps = (queue.step, registry.feedback.ingest, placer.step, Guard(registry).step)
         Reconciler(steps).start()
         return build_app(services)

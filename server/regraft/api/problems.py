@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -42,6 +43,19 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+KINDS = (
+    RegraftError,
+    RequestValidationError,
+    HTTPException,
+    ClientDisconnect,
+    OperationalError,
+    Exception,
+)
+"""Of failures that are answered here."""
+DATABASE_SECONDS = 5
+"""When to come back to a server whose database does not answer."""
+
+
 class ProblemResponse(StandardJSON):
     """The answer to a request that failed."""
 
@@ -56,7 +70,7 @@ class ProblemResponse(StandardJSON):
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Let this app answer every failure with a problem document."""
-    for kind in (RegraftError, RequestValidationError, HTTPException, ClientDisconnect, Exception):
+    for kind in KINDS:
         app.add_exception_handler(kind, _answer)
 
 
@@ -81,6 +95,14 @@ def _(error: RegraftError) -> ProblemResponse:
         headers["retry-after"] = str(error.retry_after)
     more = {"problems": error.as_dicts()} if isinstance(error, DataError) else {}
     return ProblemResponse(error.status, str(error), headers, **more)
+
+
+@problem.register
+def _(error: OperationalError) -> ProblemResponse:
+    """The database is away, or full; predictions do not need it."""
+    log.error("the database does not answer: %s", error.orig)
+    headers = {"retry-after": str(DATABASE_SECONDS)}
+    return ProblemResponse(503, "The database does not answer. Try again.", headers)
 
 
 @problem.register

@@ -10,6 +10,7 @@ import click
 from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
+from regraft.cli.doctor import backup, doctor, restore
 from regraft.cli.endpoints import endpoints
 from regraft.cli.keys import keys, login
 from regraft.cli.manage import adaptations, models
@@ -47,6 +48,9 @@ for command in (
     plugins,
     keys,
     login,
+    doctor,
+    backup,
+    restore,
     demo,
 ):
     regraft.add_command(command)

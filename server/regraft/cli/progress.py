@@ -52,6 +52,10 @@ class ProgressBar:
             self._line(f"epoch {data['epoch']}: " + _figures(data["validation"]))
         elif kind == "expired":
             self._line(f"the budget is spent: the best of {data['epochs']} epochs is taken")
+        elif kind == "queued":
+            self._line(f"{data['working']} adaptations are at work, and no more than that: waiting")
+        elif kind == "interrupted":
+            self._line("the server stopped: it goes on from its last checkpoint")
         elif kind == "waiting":
             self._line(f"waiting for {data['needs']} {data['of']}, {data['free']:g} free")
 

@@ -52,7 +52,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         note = ingress_note()
         if note:
             say(note)
-        registry.runs.abandon()
+        registry.runs.take_over()
         shutil.rmtree(registry.home.statistics, ignore_errors=True)
         registry.models.synchronise()
         stop_on_signals()

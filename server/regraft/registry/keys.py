@@ -3,18 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, insert, select, update
 
 from regraft.domain import JSON
 from regraft.errors import UnknownNameError
 from regraft.identity.authenticator import KeyAuthenticator, key_authenticator
-from regraft.identity.key_table import KeyRow, dumped
+from regraft.identity.key_table import dumped
 from regraft.identity.keys import ApiKey
 from regraft.identity.new_key import NewKey
 from regraft.identity.pepper import pepper
-from regraft.identity.scopes import Scope
 from regraft.registry.blobs import write_atomically
 from regraft.registry.home import Home
+from regraft.registry.key_rows import good_keys
 from regraft.registry.schema import aware, keys, reader
 
 
@@ -67,25 +67,11 @@ class KeyRegistry:
     def synchronise(self) -> None:
         """Write the file anew. The writer's turn is held meanwhile, so that the last word wins."""
         with self.engine.begin() as connection:
-            write_atomically(self.home.keys, dumped(_good(connection)))
+            write_atomically(self.home.keys, dumped(good_keys(connection)))
 
     def authenticator(self) -> KeyAuthenticator:
         """Of those who bear the keys of this home."""
         return key_authenticator(self.home.keys, self.home.pepper)
-
-
-def _good(connection: Connection) -> list[KeyRow]:
-    rows = connection.execute(select(keys).where(keys.c.revoked.is_(None)))
-    return [
-        KeyRow(
-            row.id,
-            row.digest,
-            row.project,
-            tuple(Scope(name) for name in row.scopes),
-            row.expires and aware(row.expires).timestamp(),
-        )
-        for row in rows
-    ]
 
 
 def _record(row: "Row[Any]") -> JSON:

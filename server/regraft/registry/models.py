@@ -34,10 +34,14 @@ class ModelRegistry:
         self.tables = tables
 
     def publish(self, name: str, manifest: Blob, summary: JSON, promote: bool) -> ModelVersion:
-        """The next version of `name`; its blobs must be stored already."""
+        """The next version of `name`; its blobs must be stored already. An adaptation makes one at
+        most: published again, when it went on after an interruption, it gives the first."""
         now = datetime.now(UTC)
         with self.engine.begin() as connection:
             claim(connection, name, self.view)
+            made = _made_by(connection, name, summary.get("adaptation"))
+            if made is not None:
+                return made
             last = connection.scalar(
                 select(func.max(schema.versions.c.version)).where(schema.versions.c.name == name)
             )
@@ -123,6 +127,12 @@ class ModelRegistry:
                 return candidate
         known = [str(candidate.version) for candidate in found]
         raise UnknownNameError(f"version of '{name}'", str(version), known)
+
+
+def _made_by(connection: Connection, name: str, adaptation: str | None) -> ModelVersion | None:
+    rows = connection.execute(select(schema.versions).where(schema.versions.c.name == name))
+    same = (row for row in rows if adaptation and row.summary.get("adaptation") == adaptation)
+    return next((_version(row) for row in same), None)
 
 
 def _step_back(

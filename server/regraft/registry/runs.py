@@ -5,15 +5,17 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
-from regraft.errors import ConflictError, UnknownNameError
+from regraft.errors import ConflictError, QuotaError, UnknownNameError
 from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
 from regraft.registry.owners import claim
 from regraft.registry.schema import adaptations, aware, events, reader
 
+MOST_INTERRUPTED = 4
+"""The last time that the end of its server ends a run too: it may be what ends the server."""
 OPEN = [str(state) for state in State if not state.final]
 
 
@@ -26,11 +28,16 @@ class RunRegistry:
         self.reading = reader(engine)
 
     def submit(
-        self, spec: AdaptationSpec, key: str | None = None, on_server: bool = False
+        self,
+        spec: AdaptationSpec,
+        key: str | None = None,
+        on_server: bool = False,
+        most: int | None = None,
     ) -> tuple[Adaptation, bool]:
         """A new adaptation, or the one that this idempotency key made; whether it is new.
 
-        ConflictError if the name is another project's.
+        ConflictError if the name is another project's, QuotaError if `most` of the project's wait
+        or run already.
         """
         key = key and _own_key(key, self.view)
         row = {
@@ -46,6 +53,8 @@ class RunRegistry:
             with self.engine.begin() as connection:
                 project = claim(connection, spec.name, self.view)
                 connection.execute(insert(adaptations).values(**row, project=project))
+                # After that a request that is repeated has found its first try.
+                _check_quota(connection, project, most)
         except IntegrityError:
             return self._earlier(spec, key), False
         return self.get(str(row["id"])), True
@@ -107,15 +116,29 @@ class RunRegistry:
             self.record(identifier, str(State.FAILED), {"reason": reason, "status": 500})
         return failed
 
-    def abandon(self) -> None:
-        """Fail what a server that is gone left open; called when a server takes over."""
-        query = select(adaptations.c.id).where(
-            adaptations.c.on_server, adaptations.c.state.in_(OPEN)
+    def unfinished(self) -> list[Adaptation]:
+        """What servers were given and is not at its end, the oldest first."""
+        query = (
+            select(adaptations)
+            .where(adaptations.c.on_server, adaptations.c.state.in_(OPEN), self._seen())
+            .order_by(adaptations.c.submitted, adaptations.c.id)
         )
         with self.reading.begin() as connection:
-            left = connection.scalars(query).all()
-        for identifier in left:
-            self.fail(identifier, "The server that ran it has stopped. Submit it again.")
+            return [_adaptation(row) for row in connection.execute(query)]
+
+    def take_over(self) -> None:
+        """Let what a server that is gone was at work on wait for its turn again, and go on from its
+        last checkpoint; what was interrupted too often fails. Called when a server begins."""
+        for run in self.unfinished():
+            if run.state != State.RUNNING:
+                continue
+            if run.interrupted + 1 >= MOST_INTERRUPTED:
+                times = run.interrupted + 1
+                self.fail(run.id, f"The server that ran it stopped, for the {times}th time.")
+                continue
+            again = {"state": str(State.SUBMITTED), "interrupted": run.interrupted + 1}
+            if self._change(run.id, [str(State.RUNNING)], **again):
+                self.record(run.id, "interrupted", {"times": run.interrupted + 1})
 
     def cancel_requested(self, identifier: str) -> bool:
         query = select(adaptations.c.cancel).where(adaptations.c.id == identifier)
@@ -165,6 +188,17 @@ class RunRegistry:
             return connection.execute(statement).rowcount == 1
 
 
+def _check_quota(connection: Connection, project: str, most: int | None) -> None:
+    mine = adaptations.c.project == project, adaptations.c.state.in_(OPEN)
+    count = connection.scalar(select(func.count()).where(*mine)) or 0
+    if most is not None and count > most:
+        raise QuotaError(
+            f"Project '{project}' has {most} adaptations that wait or run, as many as it may have. "
+            "Wait for one to end, or cancel one.",
+            retry_after=30,
+        )
+
+
 def _own_key(key: str, view: View) -> str:
     """A project's keys are its own: two of them may choose the same."""
     if view.project == DEFAULT_PROJECT:
@@ -181,4 +215,6 @@ def _adaptation(row: "Row[Any]") -> Adaptation:
         finished=row.finished and aware(row.finished),
         reason=row.reason,
         result=row.result,
+        project=row.project,
+        interrupted=row.interrupted,
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     create_engine,
     event,
 )
@@ -29,6 +30,24 @@ from regraft.identity.caller import DEFAULT_PROJECT
 from regraft.registry.migrations import migrate
 
 metadata = MetaData()
+
+
+class UsersText(TypeDecorator[str]):
+    """Text of a user's making. PostgreSQL keeps every character but NUL, which is replaced."""
+
+    impl: Any = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
+class UsersString(UsersText):
+    """The same of a known length."""
+
+    impl = String
+    cache_ok = True
+
 
 READS = "regraft_reads"
 
@@ -67,7 +86,7 @@ reasons = Table(
     "reasons",
     metadata,
     Column("revision", ForeignKey("revisions.revision"), primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", UsersText, nullable=False),
 )
 
 trials = Table(
@@ -86,7 +105,7 @@ placements = Table(
     Column("name", ForeignKey("endpoints.name"), primary_key=True),
     Column("wanted", JSON, nullable=False),
     Column("placed", Boolean, nullable=False, default=False),
-    Column("waiting", Text),
+    Column("waiting", UsersText),
 )
 
 predictions = Table(
@@ -94,10 +113,10 @@ predictions = Table(
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("endpoint", String(63), nullable=False),
-    Column("request", String(128), nullable=False),
+    Column("request", UsersString(128), nullable=False),
     Column("row", Integer, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("label", Text, nullable=False),
+    Column("label", UsersText, nullable=False),
     Column("score", Float),
     Column("time", DateTime(timezone=True), nullable=False),
     Index("predictions_of_requests", "endpoint", "request", "row"),
@@ -107,9 +126,9 @@ feedback = Table(
     "feedback",
     metadata,
     Column("endpoint", String(63), primary_key=True),
-    Column("request", String(128), primary_key=True),
+    Column("request", UsersString(128), primary_key=True),
     Column("row", Integer, primary_key=True, autoincrement=False),
-    Column("label", Text, nullable=False),
+    Column("label", UsersText, nullable=False),
     Column("time", DateTime(timezone=True), nullable=False),
 )
 
@@ -140,7 +159,7 @@ audit = Table(
     Column("time", DateTime(timezone=True), nullable=False),
     Column("caller", String(255), nullable=False),
     Column("project", String(63), nullable=False),
-    Column("action", String(255), nullable=False),
+    Column("action", UsersString(255), nullable=False),
     Column("status", Integer, nullable=False),
 )
 
@@ -153,11 +172,12 @@ adaptations = Table(
     Column("state", String(16), nullable=False),
     Column("submitted", DateTime(timezone=True), nullable=False),
     Column("finished", DateTime(timezone=True)),
-    Column("reason", Text),
+    Column("reason", UsersText),
     Column("result", JSON),
     Column("idempotency_key", String(255), unique=True),
     Column("cancel", Boolean, nullable=False, default=False),
     Column("on_server", Boolean, nullable=False, default=False),
+    Column("interrupted", Integer, nullable=False, default=0, server_default="0"),
 )
 
 events = Table(
@@ -175,7 +195,7 @@ datasets = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("project", String(63), nullable=False, server_default=DEFAULT_PROJECT),
-    Column("filename", String(255), nullable=False),
+    Column("filename", UsersString(255), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size", Integer, nullable=False),
     Column("created", DateTime(timezone=True), nullable=False),
@@ -203,11 +223,30 @@ def aware(moment: datetime) -> datetime:
 def _connect(url: str) -> Engine:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    # A server that was restarted is noticed before its connections are used.
+    engine = create_engine(_with_driver(url), pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
         _make_sqlite_safe(engine)
+    if engine.dialect.name == "postgresql":
+        _let_writers_take_turns(engine)
     migrate(engine, reader(engine), metadata)
     return engine
+
+
+def _with_driver(url: str) -> str:
+    """The one of PostgreSQL's drivers that the extra `postgresql` installs."""
+    kind, separator, rest = url.partition("://")
+    return f"postgresql+psycopg{separator}{rest}" if kind == "postgresql" else url
+
+
+def _let_writers_take_turns(engine: Engine) -> None:
+    """As they do with SQLite, for the same promises: the next number is nobody else's, and the last
+    table that is written is the newest."""
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        if not connection.get_execution_options().get(READS, False):
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305911)")
 
 
 def _make_sqlite_safe(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -20,16 +21,19 @@ from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
+from regraft.serving.metrics import Metrics
 from regraft.serving.pool import new_pool
 from regraft.serving.predictions import Predictions
 from regraft.serving.sessions import Runtime
 from regraft.serving.statistics import Statistics
-from regraft.serving.telemetry import Afterwards, Several, Telemetry
+from regraft.serving.telemetry import Afterwards, Several
 from regraft.serving.traces import traces_wanted
 
 log = logging.getLogger("regraft.serving")
 
 KEEP_SECONDS = 1.0
+KEEP_SHARE = 20
+"""How much longer than it took to write what was seen it waits to do so again, at least."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Serving:
     grpc: GRPCService
 
 
-def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
+def serving(options: ReplicaOptions) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
     home = Home(options.root)
     runtime = Runtime(options.threads, options.gpu, home.optimised)
@@ -70,7 +74,8 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
     statistics = Statistics(home.statistics)
     predictions = Predictions(home.predictions)
-    told = Afterwards(Several(telemetry, statistics, predictions))
+    metrics = Metrics(home.statistics)
+    told = Afterwards(Several(metrics, statistics, predictions))
     batcher = Batcher(worker, options.limits, told, pool.memory)
     caps = Caps(options.max_body, options.max_json, options.cached)
     traces = traces_wanted()
@@ -83,7 +88,7 @@ def serving(options: ReplicaOptions, telemetry: Telemetry) -> Serving:
         """Load everything before the first request, then follow the table."""
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
-        keeping = asyncio.create_task(_keep(statistics.write, predictions.write))
+        keeping = asyncio.create_task(_keep(metrics.write, statistics.write, predictions.write))
         yield
         following.cancel()
         keeping.cancel()
@@ -99,13 +104,16 @@ async def _keep(*writers: Callable[[], None]) -> None:
     """Write down what was seen, for ever, now and then; always in one thread, since each keeps the
     memory that it once needed."""
     with ThreadPoolExecutor(1, thread_name_prefix="keeper") as keeper:
+        spent = 0.0
         while True:
-            await asyncio.sleep(KEEP_SECONDS)
+            await asyncio.sleep(max(KEEP_SECONDS, KEEP_SHARE * spent))
+            begin = time.perf_counter()
             for write in writers:
                 try:
                     await asyncio.get_running_loop().run_in_executor(keeper, write)
                 except OSError as error:
                     log.warning("cannot keep what was seen: %s", error)
+            spent = time.perf_counter() - begin
 
 
 class Replica:
@@ -113,10 +121,8 @@ class Replica:
     method that a gRPC request names."""
 
     def __init__(self, options: ReplicaOptions) -> None:
-        from regraft.serving.ray_metrics import RayMetrics
-
         logging.getLogger("regraft").setLevel(logging.INFO)
-        self.serving = serving(options, RayMetrics())
+        self.serving = serving(options)
 
     def __serve_build_asgi_app__(self) -> Any:
         return self.serving.http

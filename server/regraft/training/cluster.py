@@ -44,6 +44,12 @@ def start(settings: Settings) -> None:
     )
 
 
+def most_running(settings: Settings) -> int:
+    """How many adaptations the cluster that is connected works on at a time."""
+    processors = int(ray.cluster_resources().get("CPU", 0))
+    return settings.max_running or max(2, processors // 2)
+
+
 def check_workers(workers: int | None, settings: Settings) -> None:
     """Refuse more workers than this can ever have: the cluster that is connected, or else the
     machine on which a Ray would be started. A cluster that is yet to be joined is asked later."""

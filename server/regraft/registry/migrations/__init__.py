@@ -20,8 +20,7 @@ def migrate(engine: Engine, reading: Engine, tables: MetaData) -> None:
     if _revision(reading) == HEAD:
         return
     with engine.begin() as connection:
-        # Somebody else may have done it meanwhile; of SQLite the writer's turn is ours now.
-        _lock(connection)
+        # The writer's turn is ours; somebody else may have done it meanwhile, which is seen.
         if inspect(connection).get_table_names():
             upgrade(connection)
         else:
@@ -42,12 +41,6 @@ def _revision(engine: Engine) -> str | None:
             return found
     except DBAPIError:
         return None
-
-
-def _lock(connection: Connection) -> None:
-    """PostgreSQL runs several transactions that change tables at once; SQLite does not."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305911)")
 
 
 def _config(connection: Connection, command: str) -> None:

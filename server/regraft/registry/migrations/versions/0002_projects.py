@@ -1,4 +1,4 @@
-"""Projects own what there is; API keys; a log of changes."""
+"""Projects own what there is; API keys; a log of changes; runs that go on."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,9 @@ def upgrade() -> None:
     for table in ("adaptations", "datasets"):
         column = sa.Column("project", sa.String(63), nullable=False, server_default="default")
         op.add_column(table, column)
+    op.add_column(
+        "adaptations", sa.Column("interrupted", sa.Integer, nullable=False, server_default="0")
+    )
     op.create_table(
         "owners",
         sa.Column("name", sa.String(63), primary_key=True),

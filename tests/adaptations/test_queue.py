@@ -1,0 +1,133 @@
+"""What waits for its turn: how many at a time, and whose is next."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regraft.adaptations.queue import Queue
+from regraft.domain import AdaptationSpec, State
+from regraft.identity.caller import View
+from regraft.registry.runs import RunRegistry
+from regraft.registry.store import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path)
+
+
+@pytest.fixture
+def submit(registry: Registry) -> Callable[..., list[str]]:
+    """So many of a project, submitted to a server; their ids."""
+
+    def submitted(project: str, count: int) -> list[str]:
+        runs = registry.within(View(project, everywhere=False)).runs
+        spec = AdaptationSpec(name=f"of-{project}", source="a", data="dataset:d-0")
+        return [runs.submit(spec, on_server=True)[0].id for _ in range(count)]
+
+    return submitted
+
+
+class Cluster:
+    """Begins what is launched at once, as an actor would; ends what it is told to."""
+
+    def __init__(self, runs: RunRegistry) -> None:
+        self.runs = runs
+        self.launched: list[str] = []
+
+    def __call__(self, identifier: str) -> None:
+        self.launched.append(identifier)
+        self.runs.start(identifier)
+
+    def end(self, identifier: str) -> None:
+        self.runs.finish(identifier, State.SUCCEEDED)
+
+
+@pytest.fixture
+def cluster(registry: Registry) -> Cluster:
+    return Cluster(registry.runs)
+
+
+def test_so_many_are_at_work_and_the_oldest_is_next(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    ids, queue = submit("a", 4), Queue(registry.runs, cluster, 2)
+    queue.step(), queue.step()
+    assert cluster.launched == ids[:2]
+    cluster.end(ids[1])
+    queue.step()
+    assert cluster.launched == ids[:3]
+
+
+def test_projects_take_turns_however_much_one_of_them_has_submitted(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    ours, theirs = submit("a", 25), submit("b", 25)
+    queue = Queue(registry.runs, cluster, 2)
+    for _ in range(60):
+        queue.step()
+        at_work = [run.project for run in registry.runs.unfinished() if run.state == State.RUNNING]
+        assert len(at_work) <= 2
+        if len(cluster.launched) < 49:
+            assert sorted(at_work) == ["a", "b"]
+        for identifier in cluster.launched[-2:]:
+            cluster.end(identifier)
+    assert sorted(cluster.launched) == sorted([*ours, *theirs])
+    assert registry.runs.unfinished() == []
+
+
+def test_what_waits_is_told_so_once(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    first, second = submit("a", 2)
+    queue = Queue(registry.runs, cluster, 1)
+    queue.step(), queue.step()
+    assert registry.runs.events(first) == []
+    (event,) = registry.runs.events(second)
+    assert (event.kind, event.data) == ("queued", {"working": 1, "most": 1})
+
+
+def test_one_that_was_launched_and_has_not_begun_takes_its_place(
+    registry: Registry, submit: Callable[..., list[str]]
+) -> None:
+    ids, launched = submit("a", 2), list[str]()
+    queue = Queue(registry.runs, launched.append, 1)
+    queue.step(), queue.step()
+    assert launched == ids[:1]
+
+
+def test_one_that_cannot_be_started_fails_and_the_next_is_tried(
+    registry: Registry, submit: Callable[..., list[str]]
+) -> None:
+    first, second = submit("a", 2)
+    launched: list[str] = []
+
+    def launch(identifier: str) -> None:
+        if identifier == first:
+            raise ConnectionError("no cluster")
+        launched.append(identifier)
+
+    Queue(registry.runs, launch, 1).step()
+    assert registry.runs.get(first).reason == "The server could not start the run."
+    assert launched == [second]
+
+
+def test_another_server_goes_on_with_what_waits(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    ids = submit("a", 3)
+    Queue(registry.runs, cluster, 1).step()
+    registry.runs.take_over()
+    after = Queue(registry.runs, cluster, 3)
+    after.step()
+    assert cluster.launched == [ids[0], *ids]
+
+
+def test_what_was_cancelled_meanwhile_is_not_started(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    first, second = submit("a", 2)
+    registry.runs.request_cancel(first)
+    Queue(registry.runs, cluster, 2).step()
+    assert cluster.launched == [second]
