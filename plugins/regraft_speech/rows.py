@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from regraft import AudioInputs, FileRows, InvalidInputError, TensorSpec, TooLargeError
-from regraft_speech.sound import MAX_SECONDS, decode, duration, opened, samples
+from regraft_speech.sound import MAX_SECONDS, Sound, decode, duration, samples
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -28,8 +28,14 @@ class SoundRows(FileRows):
 
     @classmethod
     def check_header(cls, content: bytes) -> None:
-        with opened(content):
-            pass
+        duration(content)
+
+    @classmethod
+    def checked(cls, content: bytes) -> bytes:
+        cls.check_size(content)
+        sound = Sound(content)
+        sound.seconds = duration(content)
+        return sound
 
     def raw_rows(self, values: Any) -> list[Any]:
         most = MAX_SECONDS * self.inputs.rate

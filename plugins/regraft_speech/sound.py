@@ -53,8 +53,16 @@ def _check_header(file: Any) -> None:
         raise InvalidInputError("The sound file holds no sound.")
 
 
+class Sound(bytes):
+    """The content of a sound file that was opened before: to open one takes half a millisecond."""
+
+    seconds: float
+
+
 def duration(content: bytes) -> float:
     """In seconds, as the header says."""
+    if isinstance(content, Sound):
+        return content.seconds
     with opened(content) as file:
         return float(file.frames / file.samplerate)
 

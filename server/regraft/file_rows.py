@@ -46,11 +46,19 @@ class FileRows(Task):
     def rows(self, tensors: Arrays) -> list[Any]:
         if self.raw.name in tensors:
             return self.raw_rows(tensors[self.raw.name])
-        files = list(tensors[self.file].reshape(-1))
-        for content in files:
-            if len(content) > self.largest_file:
-                raise TooLargeError(
-                    f"The file has {len(content):,} bytes; at most {self.largest_file:,} are taken."
-                )
-            self.check_header(content)
-        return files
+        return [self.checked(content) for content in tensors[self.file].reshape(-1)]
+
+    @classmethod
+    def checked(cls, content: bytes) -> bytes:
+        """The content as a row, once its size and its header are looked at; what the header told
+        may go with it."""
+        cls.check_size(content)
+        cls.check_header(content)
+        return content
+
+    @classmethod
+    def check_size(cls, content: bytes) -> None:
+        if len(content) > cls.largest_file:
+            raise TooLargeError(
+                f"The file has {len(content):,} bytes; at most {cls.largest_file:,} are taken."
+            )

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     """8001 unless it is given, or where `port` is any free one another such."""
     auth: bool = False
     """Whether whoever asks must send an API key; needed to listen beyond this machine."""
+    oidc_issuer: str | None = None
+    """The `iss` of an OpenID Connect provider whose tokens are taken beside keys: their `scope`
+    says what for, their `project` whose."""
+    oidc_audience: str | None = None
+    """The `aud` that its tokens must have."""
+    oidc_keys: str | None = None
+    """Where its public keys are (JWKS): a URL or a file."""
     replicas: Annotated[int, Field(ge=1)] = 2
     """Of the shared pool."""
     poll_interval: Annotated[float, Field(gt=0)] = 0.5

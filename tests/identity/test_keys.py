@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regraft.errors import ForbiddenError, UnauthorizedError
-from regraft.identity.authenticator import KeyAuthenticator, anybody, bearer
+from regraft.identity.authenticator import Bearers, KeyAuthenticator, anybody, bearer
 from regraft.identity.caller import Caller, View
 from regraft.identity.key_table import KeyRow, KeyTable, dumped
 from regraft.identity.keys import ApiKey
@@ -29,11 +29,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def known(
-    path: Path, clock: Clock, *keys: ApiKey, expires: float | None = None
-) -> KeyAuthenticator:
+def known(path: Path, clock: Clock, *keys: ApiKey, expires: float | None = None) -> Bearers:
     write(path, *keys, expires=expires)
-    return KeyAuthenticator(KeyTable(path, clock), PEPPER, clock)
+    return Bearers(KeyAuthenticator(KeyTable(path, clock), PEPPER, clock))
 
 
 def write(path: Path, *keys: ApiKey, expires: float | None = None) -> None:
@@ -113,7 +111,7 @@ def test_a_new_key_is_good_at_once(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_without_a_table_nobody_is_known(tmp_path: Path, clock: Clock) -> None:
-    authenticate = KeyAuthenticator(KeyTable(tmp_path / "none", clock), PEPPER, clock)
+    authenticate = Bearers(KeyAuthenticator(KeyTable(tmp_path / "none", clock), PEPPER, clock))
     with pytest.raises(UnauthorizedError):
         authenticate(f"Bearer {ApiKey.new()}")
 

@@ -16,9 +16,14 @@ import psutil
 import pytest
 
 from benchmarks.server import REGRAFT, environment
+from regraft.client import Client
+from regraft.domain import AdaptationSpec
+from regraft.identity.new_key import NewKey
+from regraft.identity.scopes import Scope
 from regraft.reconcile.environment import INSTANCE, Instance
 from regraft.reconcile.haproxy_launcher import real_binary
 from regraft.registry.home import Home
+from regraft.registry.store import Registry
 from tests.server.conftest import Server, copy_home
 from tests.server.processes import instance_processes, wait_until
 
@@ -31,8 +36,16 @@ def home(published: Home, tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def start(home: Home) -> Iterator[Any]:
-    """Starts servers on one home, always on one port; kills what is left in the end."""
+def key(home: Home) -> str:
+    """Of an operator."""
+    wanted = NewKey(name="operator", scopes=[Scope.ADMIN])
+    return str(Registry(home.root).keys.create(wanted)["key"])
+
+
+@pytest.fixture
+def start(home: Home, key: str) -> Iterator[Any]:
+    """Starts servers on one home, which ask for keys, always on one port; kills what is left in the
+    end."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -40,10 +53,10 @@ def start(home: Home) -> Iterator[Any]:
 
         def starter() -> tuple["subprocess.Popen[bytes]", str]:
             command = [*REGRAFT, "serve", "--port", str(port), "--replicas", "1"]
-            env = environment(home.root, Path(ray))
+            env = environment(home.root, Path(ray)) | {"REGRAFT_AUTH": "true"}
             process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
             url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: process.poll() is None and _predicts(url), 120, "a prediction")
+            wait_until(lambda: process.poll() is None and _predicts(url, key), 120, "a prediction")
             return process, url
 
         yield starter
@@ -52,22 +65,64 @@ def start(home: Home) -> Iterator[Any]:
                 process.kill()
 
 
-def _predicts(url: str) -> bool:
+def _predicts(url: str, key: str) -> bool:
+    return _status(url, key) == 200
+
+
+def _status(url: str, key: str | None) -> int:
+    """Of a prediction; 0 where nobody answers."""
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
     try:
         body = {"inputs": ["fine"]}
-        return httpx.post(f"{url}/v2/models/tiny/predict", json=body).status_code == 200
+        return httpx.post(f"{url}/v2/models/tiny/predict", json=body, headers=headers).status_code
     except httpx.HTTPError:
-        return False
+        return 0
 
 
-def test_survives_a_kill_stops_within_15_seconds_and_leaves_nothing(start: Any, home: Home) -> None:
+def _state(url: str, key: str, run: str) -> str:
+    with Client(url, key=key) as client:
+        return str(client.adaptation(run)["state"])
+
+
+def _submitted(url: str, key: str, data: Path, source: Path) -> str:
+    """The id of an adaptation that has begun."""
+    spec = AdaptationSpec(name="later", data=str(data), source=str(source), force=True)
+    with Client(url, key=key) as client:
+        run = str(client.adapt(spec, True, lambda kind, data: None)["id"])
+    wait_until(lambda: _state(url, key, run) == "running", 60, "the run to begin")
+    return run
+
+
+def _check_keys(url: str, home: Home) -> None:
+    """None but health answers without a key, and one that is revoked is of no use soon after."""
+    keys = Registry(home.root).keys
+    made = keys.create(NewKey(name="short", scopes=[Scope.PREDICT]))
+    assert _status(url, None) == 401
+    assert _predicts(url, made["key"])
+    for path in ("/v1/models", "/metrics", "/docs", "/openapi.json", "/v2/models/tiny"):
+        assert httpx.get(f"{url}{path}").status_code == 401, path
+    for path in ("/v1/health", "/v2/health/live", "/v2/health/ready"):
+        assert httpx.get(f"{url}{path}").status_code == 200, path
+    keys.revoke(made["id"])
+    wait_until(lambda: _status(url, made["key"]) == 401, 5, "the revoked key to be refused")
+
+
+def test_survives_a_kill_goes_on_with_its_work_stops_soon_and_leaves_nothing(
+    start: Any, home: Home, key: str, reviews: Path, tiny_bert: Path
+) -> None:
     process, url = start()
+    _check_keys(url, home)
+    run = _submitted(url, key, reviews, tiny_bert)
     process.kill()
     process.wait()
-    wait_until(lambda: not _predicts(url), 30, "the killed server's replicas to be gone")
+    wait_until(lambda: not _predicts(url, key), 30, "the killed server's replicas to be gone")
     with _haproxy_left_behind(home, url):
         process, url = start()
-    assert _predicts(url)
+    wait_until(lambda: _state(url, key, run) not in ("submitted", "running"), 120, "its end")
+    registry = Registry(home.root)
+    assert registry.runs.get(run).reason is None
+    assert registry.runs.get(run).interrupted == 1
+    assert [version.version for version in registry.models.versions("later")] == [1]
     process.send_signal(signal.SIGTERM)
     begin = time.monotonic()
     assert process.wait(30) == 0
@@ -99,3 +154,13 @@ def test_a_second_server_on_one_home_is_refused(published: Home, server: Server)
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert server.url in done.stderr
+
+
+def test_a_server_that_others_would_reach_does_not_start_without_keys(home: Home) -> None:
+    env = environment(home.root, Path("/tmp/unused"))
+    command = [*REGRAFT, "serve", "--port", "0", "--host", "0.0.0.0"]
+    begin = time.monotonic()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "REGRAFT_AUTH=true" in done.stderr
+    assert time.monotonic() - begin < 30, "Ray was not started"

@@ -9,6 +9,7 @@ from regraft.adaptations.queue import Queue
 from regraft.api.app import build_app
 from regraft.api.services import Services
 from regraft.identity.authenticator import anybody
+from regraft.identity.issuer import issuer_of
 from regraft.plugins import Plugins
 from regraft.reconcile.applications import DedicatedApplications
 from regraft.reconcile.guard import Guard
@@ -38,7 +39,9 @@ class ControlPlane:
             launch=lambda identifier: queue.step(),
             metrics=partial(asyncio.to_thread, prometheus, registry.home.statistics),
             admit=lambda spec: check_workers(spec.workers, settings),
-            authenticate=registry.keys.authenticator() if settings.auth else anybody,
+            authenticate=registry.keys.authenticator(issuer_of(settings))
+            if settings.auth
+            else anybody,
         )
         placer = Placer(registry, DedicatedApplications(settings))
         steps = (queue.step, registry.feedback.ingest, placer.step, Guard(registry).step)

@@ -12,6 +12,7 @@ from regraft.identity.caller import LOCAL, Caller
 from regraft.identity.key_table import KeyTable
 from regraft.identity.keys import ApiKey
 from regraft.identity.pepper import pepper
+from regraft.identity.tokens import Issuer, TokenAuthenticator
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 """The header that goes with a refusal (RFC 6750)."""
@@ -37,8 +38,8 @@ class KeyAuthenticator:
     pepper: bytes
     now: Callable[[], float] = time.time
 
-    def __call__(self, authorization: str | None) -> Caller:
-        key = ApiKey.parse(bearer(authorization)) or NOBODY
+    def __call__(self, credentials: str) -> Caller:
+        key = ApiKey.parse(credentials) or NOBODY
         row = self.table.get(key.id)
         known = row.digest if row else ""
         # One comparison whether or not there is such a key: its time tells nothing.
@@ -49,9 +50,25 @@ class KeyAuthenticator:
         return row.caller
 
 
-def key_authenticator(keys: Path, secret: Path) -> KeyAuthenticator:
-    """Of those who bear the keys in one file, whose hashes are keyed with the other."""
-    return KeyAuthenticator(KeyTable(keys), pepper(secret))
+@dataclass
+class Bearers:
+    """Bearers of API keys, and of an identity provider's tokens where there is one."""
+
+    keys: KeyAuthenticator
+    tokens: TokenAuthenticator | None = None
+
+    def __call__(self, authorization: str | None) -> Caller:
+        credentials = bearer(authorization)
+        if self.tokens is not None and credentials.count(".") == 2:
+            return self.tokens(credentials)
+        return self.keys(credentials)
+
+
+def bearers(keys: Path, secret: Path, issuer: Issuer | None = None) -> Bearers:
+    """Of those who bear the keys in one file, whose hashes are keyed with the other, or a token of
+    the issuer."""
+    tokens = None if issuer is None else TokenAuthenticator(issuer)
+    return Bearers(KeyAuthenticator(KeyTable(keys), pepper(secret)), tokens)
 
 
 def bearer(authorization: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from ray import serve
 
 from regraft.domain import Placement
+from regraft.identity.issuer import issuer_of
 from regraft.reconcile.placing import Standing
 from regraft.reconcile.ports import is_loopback
 from regraft.serving.batcher import Limits
@@ -62,6 +63,7 @@ def replica_options(
         gpu=gpu,
         local=is_loopback(settings.host),
         auth=settings.auth,
+        issuer=issuer_of(settings),
         only=only,
     )
 

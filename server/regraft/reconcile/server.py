@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from regraft.errors import InvalidInputError
+from regraft.identity.issuer import issuer_of
 from regraft.reconcile.environment import Instance, ingress_note, serve_environment
 from regraft.reconcile.orphans import end_orphans
 from regraft.reconcile.ports import free_port, is_loopback, require_free_port
@@ -39,6 +40,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     """
     check_traces()
     check_exposure(settings)
+    issuer_of(settings)
     registry = Registry(settings.resolved_home, settings.database)
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
     ports = _ports(settings)

@@ -7,11 +7,12 @@ from sqlalchemy import Engine, Row, insert, select, update
 
 from regraft.domain import JSON
 from regraft.errors import UnknownNameError
-from regraft.identity.authenticator import KeyAuthenticator, key_authenticator
+from regraft.identity.authenticator import Bearers, bearers
 from regraft.identity.key_table import dumped
 from regraft.identity.keys import ApiKey
 from regraft.identity.new_key import NewKey
 from regraft.identity.pepper import pepper
+from regraft.identity.tokens import Issuer
 from regraft.registry.blobs import write_atomically
 from regraft.registry.home import Home
 from regraft.registry.key_rows import good_keys
@@ -69,9 +70,9 @@ class KeyRegistry:
         with self.engine.begin() as connection:
             write_atomically(self.home.keys, dumped(good_keys(connection)))
 
-    def authenticator(self) -> KeyAuthenticator:
-        """Of those who bear the keys of this home."""
-        return key_authenticator(self.home.keys, self.home.pepper)
+    def authenticator(self, issuer: Issuer | None = None) -> Bearers:
+        """Of those who bear the keys of this home, or the issuer's tokens."""
+        return bearers(self.home.keys, self.home.pepper, issuer)
 
 
 def _record(row: "Row[Any]") -> JSON:

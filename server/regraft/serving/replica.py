@@ -15,7 +15,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from regraft.identity.authenticator import anybody, key_authenticator
+from regraft.identity.authenticator import anybody, bearers
+from regraft.identity.tokens import Issuer
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
@@ -54,6 +55,8 @@ class ReplicaOptions:
     local: bool = True
     auth: bool = False
     """Whether callers must send an API key of the home."""
+    issuer: Issuer | None = None
+    """Whose tokens are taken as well."""
     only: str | None = None
     """The one endpoint of a replica that is not the shared pool's."""
 
@@ -80,7 +83,7 @@ def serving(options: ReplicaOptions) -> Serving:
     caps = Caps(options.max_body, options.max_json, options.cached)
     traces = traces_wanted()
     watchers = Watchers(told, statistics, traces)
-    known = key_authenticator(home.keys, home.pepper) if options.auth else anybody
+    known = bearers(home.keys, home.pepper, options.issuer) if options.auth else anybody
     inference = Inference(pool, batcher, watchers, caps, version("regraft"), known)
 
     @asynccontextmanager
