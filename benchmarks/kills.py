@@ -33,9 +33,7 @@ def server(home: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     with tempfile.TemporaryDirectory(prefix="rg") as ray:
         command = [*REGRAFT, "serve", "--port", "0", "--replicas", "1", "--json"]
         env = environment(home, Path(ray)) | {"REGRAFT_SCRATCH_SECONDS": "0"}
-        process = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         try:
             yield process, url_of(process)
         finally:
