@@ -17,6 +17,6 @@ docs:  ## README's generated parts are up to date
 	$(PYTHON) -m cogapp --check --diff README.md
 check: lint types docs
 test:  ## all tests, those that need Ray beside the others
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 3
 fast:  ## the tests that need no Ray
-	$(PYTHON) -m pytest -n 2 -m "not ray"
+	$(PYTHON) -m pytest -n 3 -m "not ray"

@@ -6,6 +6,8 @@ Nothing here starts Ray.
 import os
 import shutil
 import string
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,7 +21,7 @@ from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.threads import yield_soon
-from tests.environments import cache, made_by_this_code
+from tests.environments import ROOT, cache, made_by_this_code
 from tests.packages import add_packages
 
 # The models here are small: torch's threads would cost more than they save, five times as much
@@ -29,6 +31,8 @@ yield_soon()
 
 FIRST = pytest.StashKey[bool]()
 """Whether this process has run no test yet."""
+MEANWHILE = pytest.StashKey["subprocess.Popen[bytes]"]()
+"""What is made while tests run that do not need it."""
 YIELDING = 5
 
 CACHE = cache()
@@ -71,6 +75,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[FIRST] = True
+    if session.config.pluginmanager.hasplugin("dsession"):
+        # Several minutes of pip on a new machine, for which the tests of clients would wait.
+        command = [sys.executable, "-m", "tests.environments"]
+        session.config.stash[MEANWHILE] = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.nice(YIELDING)
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    meanwhile = session.config.stash.get(MEANWHILE, None)
+    if meanwhile is not None:
+        meanwhile.terminate()
+        meanwhile.wait()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -22,6 +22,19 @@ def cache() -> Path:
     return folder
 
 
+CLIENTS = {
+    "triton": "tritonclient[http,grpc]==2.73.0",
+    "kserve": "kserve==0.21.0",
+    "mlserver": "mlserver==1.7.1",
+}
+"""What others wrote that is asked to talk to a server."""
+
+
+def client(name: str) -> Path:
+    """The Python of an environment with this client."""
+    return client_python(name, CLIENTS[name])
+
+
 def client_python(name: str, *requirements: str, python: str = sys.executable) -> Path:
     """The Python of an environment with these packages, made by the Python at `python`."""
     folder = cache() / "environments" / name
@@ -64,3 +77,8 @@ def _alone(folder: Path) -> Iterator[None]:
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    for one in CLIENTS:
+        client(one)

@@ -18,7 +18,7 @@ from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
 from regraft.settings import Settings
-from tests.environments import client_python, made_by_this_code
+from tests.environments import client, made_by_this_code
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,16 @@ def server(published: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="session")
 def triton() -> Path:
     """The Python of an environment with tritonclient."""
-    return client_python("triton", "tritonclient[http,grpc]==2.73.0")
+    return client("triton")
 
 
 @pytest.fixture(scope="session")
 def kserve() -> Path:
     """The Python of an environment with kserve's client."""
-    return client_python("kserve", "kserve==0.21.0")
+    return client("kserve")
 
 
 @pytest.fixture(scope="session")
 def mlserver() -> Path:
     """The Python of an environment with mlserver."""
-    return client_python("mlserver", "mlserver==1.7.1")
+    return client("mlserver")

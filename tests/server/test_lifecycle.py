@@ -56,13 +56,18 @@ def start(home: Home, key: str) -> Iterator[Any]:
             env = environment(home.root, Path(ray)) | {"REGRAFT_AUTH": "true"}
             process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
             url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: process.poll() is None and _predicts(url, key), 120, "a prediction")
+            wait_until(lambda: process.poll() is None and _answers(url, key), 120, "an answer")
             return process, url
 
         yield starter
         for process in instance_processes(home.root):
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+
+def _answers(url: str, key: str) -> bool:
+    """Both planes: the control plane comes a moment after the pool."""
+    return _predicts(url, key) and httpx.get(f"{url}/v1/health").status_code == 200
 
 
 def _predicts(url: str, key: str) -> bool:

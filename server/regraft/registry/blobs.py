@@ -57,20 +57,22 @@ def write_atomically(target: Path, content: bytes) -> None:
     write_pieces_atomically(target, [content])
 
 
-def write_pieces_atomically(target: Path, pieces: Iterable[bytes]) -> None:
-    """The same without the whole content in memory."""
+def write_pieces_atomically(target: Path, pieces: Iterable[bytes], durable: bool = True) -> None:
+    """The same without the whole content in memory; what is not `durable` a power cut may take."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.writelines(pieces)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_directory(target.parent)
+    if durable:
+        sync_directory(target.parent)
 
 
 def sync_directory(directory: Path) -> None:

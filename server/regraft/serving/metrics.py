@@ -111,7 +111,7 @@ class Metrics:
         """Leave the numbers where they are looked for, if they changed."""
         if self.changed:
             self.changed = False
-            write_pieces_atomically(self.file, self._lines())
+            write_pieces_atomically(self.file, self._lines(), durable=False)
 
     def _lines(self) -> Iterator[bytes]:
         with self.lock:

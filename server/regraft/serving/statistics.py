@@ -108,7 +108,8 @@ class Statistics:
         """Leave the counts where the other replicas look, if they changed."""
         if self.changed:
             self.changed = False
-            write_pieces_atomically(self.file, (line.encode() for line in self._lines()))
+            lines = (line.encode() for line in self._lines())
+            write_pieces_atomically(self.file, lines, durable=False)
 
     def total(self) -> list[JSON]:
         """Of all replicas, as the protocol tells them, ordered by name and version."""
