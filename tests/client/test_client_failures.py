@@ -216,3 +216,11 @@ def test_a_file_that_cannot_be_sent_is_told(client, spec, name, code):
     with pytest.raises(DataError) as caught:
         client.adapt(spec.model_copy(update={"data": name}), False, silent)
     assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_who_has_no_key_is_told_how_to_keep_one(client, server):
+    body = b'{"detail": "Send an API key."}'
+    server.front = replying(401, body, b"application/problem+json")
+    with pytest.raises(RemoteError) as caught:
+        client.listing("models")
+    assert f"Send an API key. Keep one with `regraft login --url {server.url}`" in str(caught.value)

@@ -67,7 +67,10 @@ def start(home: Home, key: str) -> Iterator[Any]:
 
 def _answers(url: str, key: str) -> bool:
     """Both planes: the control plane comes a moment after the pool."""
-    return _predicts(url, key) and httpx.get(f"{url}/v1/health").status_code == 200
+    try:
+        return _predicts(url, key) and httpx.get(f"{url}/v1/health").status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _predicts(url: str, key: str) -> bool:

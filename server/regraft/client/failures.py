@@ -38,6 +38,9 @@ def remote_error(response: httpx.Response) -> RemoteError:
     if not isinstance(message, str):
         text = " ".join(response.text.split())[:300]
         message = f"{response.request.url} answered {response.status_code}: {text or 'no text'}"
+    if response.status_code == 401:
+        url = response.request.url
+        message += f" Keep one with `regraft login --url {url.scheme}://{url.netloc.decode()}`."
     return RemoteError(message, response.status_code, document.get("problems", ()))
 
 
