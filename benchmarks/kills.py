@@ -6,18 +6,15 @@ finish. None may be lost, end twice, or give two versions; each that failed says
 """
 
 import argparse
+import os
 import random
-import signal
-import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.server import REGRAFT, environment, url_of
+from benchmarks.server import running
 from regraft.cli.demo_data import tweets
 from regraft.client import Client, RemoteError, UnreachableError
 from regraft.domain import AdaptationSpec, State
@@ -26,19 +23,6 @@ STRATEGIES = ("linear-probe", "last-k", "bitfit")
 SECONDS = 30.0
 """The longest that a server lives."""
 JSON = dict[str, Any]
-
-
-@contextmanager
-def server(home: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    with tempfile.TemporaryDirectory(prefix="rg") as ray:
-        command = [*REGRAFT, "serve", "--port", "0", "--replicas", "1", "--json"]
-        env = environment(home, Path(ray)) | {"REGRAFT_SCRATCH_SECONDS": "0"}
-        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-        try:
-            yield process, url_of(process)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
 
 
 def spec(data: Path, number: int) -> AdaptationSpec:
@@ -94,19 +78,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)
+    os.environ["REGRAFT_SCRATCH_SECONDS"] = (
+        "0"  # of the servers: it would double what training takes
+    )
     ids: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rg") as scratch:
         home, data = Path(scratch) / "home", Path(scratch) / "few.csv"
         lines = tweets(Path(scratch)).read_text().splitlines(keepends=True)
         data.write_text("".join(lines[:201]))
         for number in range(given.kills):
-            with server(home) as (process, url), Client(url) as client:
+            with running(home, "--replicas", "1") as (process, url), Client(url) as client:
                 made = submit(client, spec(data, number))
                 ids += [made] if made else []
                 time.sleep(rng.uniform(0, SECONDS))
                 process.kill()
             print(f"kill {number + 1}", flush=True)
-        with server(home) as (_, url), Client(url) as client:
+        with running(home, "--replicas", "1") as (_, url), Client(url) as client:
             report(client, finished(client, ids, 900), given.kills + 1)
 
 

@@ -22,6 +22,13 @@ def environment(home: Path, ray: Path) -> dict[str, str]:
 @contextmanager
 def served(home: Path, *options: str) -> Iterator[str]:
     """The URL of a server on this home, which runs inside and is stopped by SIGTERM after."""
+    with running(home, *options) as (_, url):
+        yield url
+
+
+@contextmanager
+def running(home: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The same with its process, which may end earlier."""
     with tempfile.TemporaryDirectory(prefix="rg") as ray:
         process = subprocess.Popen(
             [*REGRAFT, "serve", "--port", "0", "--json", *options],
@@ -30,13 +37,13 @@ def served(home: Path, *options: str) -> Iterator[str]:
             text=True,
         )
         try:
-            yield url_of(process)
+            yield process, _url(process)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def url_of(process: "subprocess.Popen[str]") -> str:
+def _url(process: "subprocess.Popen[str]") -> str:
     """What the server prints once it answers."""
     assert process.stdout is not None
     lines = ""

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
-from regraft.errors import InvalidInputError, UnauthorizedError
+from regraft.errors import InvalidInputError, NotReadyError, UnauthorizedError
 from regraft.identity.issuer import issuer_of
 from regraft.identity.scopes import Scope
 from regraft.identity.tokens import FETCH_SECONDS, KNOWN, Issuer, TokenAuthenticator, read_keys
@@ -118,6 +118,8 @@ FORGED: dict[str, Callable[[], str]] = {
         ECKey.generate_key("P-521", parameters={"kid": "one"}), "ES512"
     ),
     "without its signature": lambda: signed().rpartition(".")[0] + ".",
+    "of a project that none can be": lambda: signed(project="../x"),
+    "of scopes that are none": lambda: signed(scope=[["predict"]]),
     "no token": lambda: "a.b.c",
     "no text": lambda: "\ud800.\x00.é",
 }
@@ -160,6 +162,22 @@ def test_new_keys_are_looked_for_now_and_then(clock: Clock) -> None:
     while authenticate.keys is not fetched[-1] and time.monotonic() < end:
         time.sleep(0.01)
     assert authenticate(token).project == "vision"
+
+
+def test_a_provider_that_is_away_is_asked_now_and_then_and_nobody_waits_for_it(
+    clock: Clock,
+) -> None:
+    asked: list[str] = []
+
+    def away(place: str) -> KeySet:
+        asked.append(place)
+        raise InvalidInputError("no route")
+
+    authenticate = TokenAuthenticator(ISSUER, away, clock)
+    for _ in range(5):
+        with pytest.raises(NotReadyError, match="cannot be had now"):
+            authenticate(signed())
+    assert asked == [ISSUER.keys]
 
 
 def test_keys_are_read_from_a_file(tmp_path: Path) -> None:

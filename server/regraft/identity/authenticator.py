@@ -43,9 +43,8 @@ class KeyAuthenticator:
         row = self.table.get(key.id)
         known = row.digest if row else ""
         # One comparison whether or not there is such a key: its time tells nothing.
-        if not hmac.compare_digest(key.digest(self.pepper), known) or row is None:
-            raise UnauthorizedError("The API key is not valid: unknown, expired or revoked.")
-        if row.expires is not None and row.expires <= self.now():
+        same = hmac.compare_digest(key.digest(self.pepper), known)
+        if not same or row is None or row.expired(self.now()):
             raise UnauthorizedError("The API key is not valid: unknown, expired or revoked.")
         return row.caller
 

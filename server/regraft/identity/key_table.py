@@ -24,6 +24,9 @@ class KeyRow:
     scopes: tuple[Scope, ...]
     expires: float | None = None
 
+    def expired(self, now: float) -> bool:
+        return self.expires is not None and self.expires <= now
+
     @property
     def caller(self) -> Caller:
         return Caller(f"key:{self.id}", self.project, frozenset(self.scopes))

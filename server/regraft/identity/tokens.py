@@ -2,6 +2,7 @@
 publishes."""
 
 import json
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -14,16 +15,23 @@ import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from pydantic import TypeAdapter
 
-from regraft.errors import InvalidInputError, UnauthorizedError
+from regraft.domain import Name
+from regraft.errors import InvalidInputError, NotReadyError, UnauthorizedError
 from regraft.identity.caller import DEFAULT_PROJECT, Caller
 from regraft.identity.scopes import Scope
 
+log = logging.getLogger("regraft.identity")
+
+PROJECT: TypeAdapter[str] = TypeAdapter(Name)
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """None with a shared secret: a provider's public key would be one, to whoever asks for that."""
 LEEWAY = 10
 """Seconds that clocks may differ."""
 FETCH_SECONDS, FETCH_TIMEOUT = 60.0, 5.0
+FIRST_SECONDS = 0.5
+"""How long the first token waits for the keys: as long as a file or a near provider takes."""
 KNOWN = 1000
 """Tokens whose signature was checked and is not checked again."""
 REFUSAL = "The token is not valid: not from here, not for here, expired or tampered with."
@@ -55,8 +63,9 @@ def read_keys(place: str) -> KeySet:
 
 @dataclass
 class TokenAuthenticator:
-    """Bearers of an issuer's tokens. Keys are fetched when they are first needed, and again in the
-    background, now and then, when a token names one that is not among them."""
+    """Bearers of an issuer's tokens. Keys are fetched when they are first needed, and again, now
+    and then, when a token is signed by none of them; always beside the requests, which may be
+    anybody's and would wait for a provider that is away."""
 
     issuer: Issuer
     fetch: Callable[[str], KeySet] = read_keys
@@ -83,15 +92,16 @@ class TokenAuthenticator:
 
     def _checked(self, token: str) -> tuple[Caller, float]:
         if self.keys is None:
-            self._fetch()
-        assert self.keys is not None
+            self._look_for_new_keys(FIRST_SECONDS)
+        if self.keys is None:
+            raise NotReadyError("The identity provider's keys cannot be had now.", retry_after=5)
         try:
             claims = jwt.decode(token, self.keys, algorithms=list(ALGORITHMS)).claims
             self._rules().validate(claims)
+            return self._caller(claims), float(claims["exp"])
         except (JoseError, ValueError, TypeError, KeyError) as error:
             self._look_for_new_keys()
             raise UnauthorizedError(REFUSAL) from error
-        return self._caller(claims), float(claims["exp"])
 
     def _rules(self) -> jwt.JWTClaimsRegistry:
         return jwt.JWTClaimsRegistry(
@@ -104,17 +114,25 @@ class TokenAuthenticator:
         )
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
+        """ValueError or TypeError if the claims are none that a caller can have."""
         given = claims.get("scope", "")
         names = given.split() if isinstance(given, str) else given
         scopes = frozenset(SCOPES[name] for name in names if name in SCOPES)
-        project = str(claims.get(self.issuer.project) or DEFAULT_PROJECT)
+        project = PROJECT.validate_python(claims.get(self.issuer.project) or DEFAULT_PROJECT)
         return Caller(f"{self.issuer.name}#{claims['sub']}"[:255], project, scopes)
 
-    def _look_for_new_keys(self) -> None:
-        if self.now() - self.fetched > FETCH_SECONDS:
+    def _look_for_new_keys(self, patience: float = 0.0) -> None:
+        """Wait for them no longer than that."""
+        with self.lock:
+            if self.now() - self.fetched <= FETCH_SECONDS:
+                return
             self.fetched = self.now()
-            threading.Thread(target=self._fetch, name="keys", daemon=True).start()
+        fetching = threading.Thread(target=self._fetch, name="keys", daemon=True)
+        fetching.start()
+        fetching.join(patience)
 
     def _fetch(self) -> None:
-        self.fetched = self.now()
-        self.keys = self.fetch(self.issuer.keys)
+        try:
+            self.keys = self.fetch(self.issuer.keys)
+        except InvalidInputError as error:
+            log.warning("%s", error)

@@ -45,10 +45,10 @@ class KeyRegistry:
         return {**self.get(key.id), "key": str(key)}
 
     def get(self, identifier: str) -> JSON:
-        for row in self.all():
-            if row["id"] == identifier:
-                return row
-        raise UnknownNameError("API key", identifier, [row["id"] for row in self.all()[:20]])
+        known = {row["id"]: row for row in self.all()}
+        if identifier not in known:
+            raise UnknownNameError("API key", identifier, list(known)[:20])
+        return known[identifier]
 
     def all(self) -> list[JSON]:
         """All keys, also those that were revoked, the newest first."""

@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regraft.errors import ForbiddenError, UnauthorizedError
+from regraft.errors import RegraftError
 from regraft.identity import scopes
 from regraft.identity.authenticator import Authenticator
 from regraft.identity.caller import LOCAL, Caller
@@ -27,7 +27,7 @@ class Gate:
             try:
                 authorization = Headers(scope=scope).get("authorization")
                 scope = {**scope, CALLER: admitted(self.authenticate, authorization)}
-            except (UnauthorizedError, ForbiddenError) as error:
+            except RegraftError as error:
                 await error_response(error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -8,6 +8,11 @@ down_revision = None
 
 
 def upgrade() -> None:
+    for make in (_models, _rollouts, _feedback, _adaptations):
+        make()
+
+
+def _models() -> None:
     op.create_table(
         "versions",
         sa.Column("name", sa.String(63), primary_key=True),
@@ -42,6 +47,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         if_not_exists=True,
     )
+
+
+def _rollouts() -> None:
     op.create_table(
         "trials",
         sa.Column("name", sa.String(63), sa.ForeignKey("endpoints.name"), primary_key=True),
@@ -59,6 +67,9 @@ def upgrade() -> None:
         sa.Column("waiting", sa.Text),
         if_not_exists=True,
     )
+
+
+def _feedback() -> None:
     op.create_table(
         "predictions",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
@@ -86,6 +97,9 @@ def upgrade() -> None:
         sa.Column("time", sa.DateTime(timezone=True), nullable=False),
         if_not_exists=True,
     )
+
+
+def _adaptations() -> None:
     op.create_table(
         "adaptations",
         sa.Column("id", sa.String(32), primary_key=True),
