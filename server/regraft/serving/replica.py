@@ -91,10 +91,9 @@ def serving(options: ReplicaOptions) -> Serving:
         """Load everything before the first request, then follow the table."""
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
-        keeping = asyncio.create_task(_keep(metrics.write, statistics.write, predictions.write))
-        yield
+        async with _kept(told, metrics.write, statistics.write, predictions.write):
+            yield
         following.cancel()
-        keeping.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
         if traces is not None:
             await asyncio.to_thread(traces.close)
@@ -103,14 +102,23 @@ def serving(options: ReplicaOptions) -> Serving:
     return Serving(app, GRPCService(inference, options.local))
 
 
-async def _keep(*writers: Callable[[], None]) -> None:
-    """Write down what was seen, for ever, now and then; always in one thread, since each keeps the
-    memory that it once needed."""
+@asynccontextmanager
+async def _kept(told: Afterwards, *writers: Callable[[], None]) -> AsyncIterator[None]:
+    """Meanwhile what was seen is written down now and then, and all of it at the end; always in one
+    thread, since each keeps the memory that it once needed."""
     with ThreadPoolExecutor(1, thread_name_prefix="keeper") as keeper:
-        spent = 0.0
-        while True:
-            await asyncio.sleep(max(KEEP_SECONDS, KEEP_SHARE * spent))
-            spent = await asyncio.get_running_loop().run_in_executor(keeper, _written, writers)
+        keeping = asyncio.create_task(_keep(keeper, writers))
+        yield
+        keeping.cancel()
+        told.pass_on()
+        await asyncio.get_running_loop().run_in_executor(keeper, _written, writers)
+
+
+async def _keep(keeper: ThreadPoolExecutor, writers: Sequence[Callable[[], None]]) -> None:
+    spent = 0.0
+    while True:
+        await asyncio.sleep(max(KEEP_SECONDS, KEEP_SHARE * spent))
+        spent = await asyncio.get_running_loop().run_in_executor(keeper, _written, writers)
 
 
 def _written(writers: Sequence[Callable[[], None]]) -> float:

@@ -133,9 +133,10 @@ class Afterwards:
 
     def _promise(self) -> None:
         if not self.batches and not self.requests:
-            asyncio.get_running_loop().call_later(self.seconds, self._pass_on)
+            asyncio.get_running_loop().call_later(self.seconds, self.pass_on)
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
+        """What is known by now."""
         batches, requests = self.batches, self.requests
         self.batches, self.requests = [], []
         for batch in batches:
