@@ -28,6 +28,8 @@ DATA_FIELDS = ("data", "source_data", "unlabelled", "validation", "test")
 RESERVED_NAMES = frozenset({"stats", "versions", "ready"})
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Number = Annotated[int, Field(ge=1, lt=2**31)]
+"""Of a version or a record: what every database holds."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -9,7 +9,7 @@ from regraft.adaptations.live import describe_live
 from regraft.adaptations.queries import listing
 from regraft.api.control_body import ControlBody, documented, parsed
 from regraft.api.services import Services, allowed
-from regraft.domain import JSON, Mode, Placement
+from regraft.domain import JSON, Mode, Number, Placement
 from regraft.identity.scopes import Scope
 from regraft.registry.feedback import TrueLabel
 
@@ -25,7 +25,7 @@ class Promotion(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     force: bool = False
 
 
@@ -35,7 +35,7 @@ class Trying(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: Annotated[int, Field(ge=1)]
+    version: Number
     mode: Mode = "canary"
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
     force: bool = False
@@ -64,7 +64,7 @@ class Rollback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: Annotated[int, Field(ge=1, alias="from")]
+    version: Annotated[Number, Field(alias="from")]
 
 
 @router.get("", response_description="All endpoints as `items`")

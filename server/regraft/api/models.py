@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from regraft.adaptations.queries import listing, show_version
 from regraft.api.services import Services, allowed
-from regraft.domain import JSON
+from regraft.domain import JSON, Number
 from regraft.identity.scopes import Scope
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -27,6 +27,6 @@ def show_newest(services: ForReaders, name: str) -> JSON:
 
 
 @router.get("/{name}/versions/{version}", response_description="The version with its report")
-def show(services: ForReaders, name: str, version: int) -> JSON:
+def show(services: ForReaders, name: str, version: Number) -> JSON:
     """One version of a model with its transfer report."""
     return show_version(services.registry, name, version)

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from regraft.api.docs_page import page
 from regraft.api.rendering import StandardJSON
 from regraft.api.services import ForAdmins, ForAnyone, Services, allowed
-from regraft.domain import JSON
+from regraft.domain import JSON, Number
 from regraft.identity.scopes import Scope
 
 router = APIRouter(tags=["operations"])
@@ -46,7 +46,7 @@ async def me(services: ForAnyone) -> JSON:
 def audit(
     services: ForAdmins,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int | None, Query(ge=1, description="Only records of lower numbers.")] = None,
+    before: Annotated[Number | None, Query(description="Only records of lower numbers.")] = None,
 ) -> JSON:
     """Who asked for which change, and the status of the answer."""
     return {"items": services.registry.audit.newest(limit, before)}
