@@ -280,6 +280,28 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A data set that came over the network; `reference` is what an adaptation takes as data."""
+
+    id: str
+    filename: str
+    sha256: str
+    size: int
+    created: datetime
+
+    @property
+    def reference(self) -> str:
+        return f"{UPLOADED}{self.id}"
+
+    def as_dict(self) -> JSON:
+        return {
+            **vars(self),
+            "created": self.created.isoformat(),
+            "reference": self.reference,
+        }
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """A published version: complete, immutable, and named by its manifest's hash."""
 

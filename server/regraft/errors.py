@@ -81,6 +81,12 @@ class ConflictError(RegraftError):
     status = 409
 
 
+class ChangedError(RegraftError):
+    """The thing is no longer what the request was meant for."""
+
+    status = 412
+
+
 class TooLargeError(InvalidInputError):
     """An input over one of the caps; the message names the cap."""
 

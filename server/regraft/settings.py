@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     """Adaptations of one project that wait or run; more are refused."""
     max_rows: int = 10**6
     """Rows of a data set."""
+    keep_uploads: Annotated[float, Field(gt=0)] | None = None
+    """Days that an uploaded data set is kept, and longer while an adaptation needs it; for ever
+    unless it is given."""
+    keep_audit: Annotated[float, Field(gt=0)] | None = 365.0
+    """Days that records of the audit log are kept."""
 
     @property
     def resolved_home(self) -> Path:

@@ -32,3 +32,18 @@ def test_a_file_name_without_a_suffix_is_refused(site):
     answer = site.http.post("/v1/datasets?filename=rows", content=b"x")
     assert answer.status_code == 422
     assert "suffix such as .csv" in answer.json()["detail"]
+
+
+def test_an_upload_is_listed_shown_and_deleted(site):
+    first, second = site.upload(), site.upload(b"text,label\nc,d\n")
+    listed = site.http.get("/v1/datasets").json()
+    assert [item["reference"] for item in listed["items"]] == [second, first]
+    path = f"/v1/datasets/{first.removeprefix('dataset:')}"
+    assert site.http.get(path).json() == listed["items"][1]
+    run = site.submit(data=first).json()["id"]
+    refused = site.http.delete(path)
+    assert (refused.status_code, run in refused.json()["detail"]) == (409, True)
+    site.http.post(f"/v1/adaptations/{run}/cancel", json={})
+    assert site.http.delete(path).status_code == 204
+    assert site.http.get(path).status_code == 404
+    assert site.submit(data=first).status_code == 404

@@ -163,3 +163,45 @@ def test_live_figures_are_metrics(site):
     assert 'regraft_judged{endpoint="tweets",version="1"} 1' in lines
     assert 'regraft_live_accuracy{endpoint="tweets",version="1"} 1' in lines
     assert not any(line.startswith("regraft_prediction_drift{") for line in lines)
+
+
+def test_lists_come_in_pages(site):
+    for name in ("a", "b", "c"):
+        site.publish(name)
+    for kind in ("models", "endpoints"):
+        first = site.http.get(f"/v1/{kind}?limit=2").json()
+        rest = site.http.get(f"/v1/{kind}", params={"limit": 2, "cursor": first["next"]}).json()
+        assert [item["name"] for item in first["items"] + rest["items"]] == ["a", "b", "c"]
+        assert rest["next"] is None
+        assert site.http.get(f"/v1/{kind}?limit=0").status_code == 422
+        assert site.http.get(f"/v1/{kind}?cursor=abc").status_code == 422
+
+
+def test_an_endpoint_is_changed_only_as_it_was_seen(site):
+    site.publish(), site.publish()
+    path = "/v1/endpoints/tweets"
+    seen = site.http.get(path).headers["etag"]
+    moved = site.http.post(f"{path}/promote", json={"version": 1}, headers={"If-Match": seen})
+    assert moved.headers["etag"] == site.http.get(path).headers["etag"] != seen
+    for ask in (
+        lambda: site.http.post(f"{path}/promote", json={"version": 2}, headers={"If-Match": seen}),
+        lambda: site.http.post(f"{path}/rollback", json={"from": 1}, headers={"If-Match": seen}),
+        lambda: site.http.put(f"{path}/placement", json={}, headers={"If-Match": seen}),
+        lambda: site.http.delete(path, headers={"If-Match": seen}),
+    ):
+        assert (ask().status_code, site.http.get(path).json()["version"]) == (412, 1)
+    tried = {"version": 2, "mode": "shadow"}
+    refused = site.http.post(f"{path}/try", json=tried, headers={"If-Match": seen})
+    assert "has changed since" in refused.json()["detail"]
+
+
+def test_an_endpoint_ends_and_then_its_version_can_be_deleted(site):
+    site.publish()
+    version = "/v1/models/tweets/versions/1"
+    assert site.http.delete(version).status_code == 409
+    ended = site.http.delete("/v1/endpoints/tweets")
+    assert (ended.status_code, ended.content) == (204, b"")
+    assert site.http.get("/v1/endpoints/tweets").status_code == 404
+    assert site.http.delete(version).status_code == 204
+    assert site.http.get("/v1/models/tweets").status_code == 404
+    assert site.http.delete(version).status_code == 404

@@ -1,6 +1,7 @@
 """Commands that show, promote, roll back and predict."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def test_catalogue_is_a_table_and_json(regraft: Any, kind: str, row: str) -> Non
     assert row in {item["name"] for item in regraft(kind, "--json").json}
 
 
-@pytest.mark.parametrize("kind", ["models", "adaptations", "endpoints"])
+@pytest.mark.parametrize("kind", ["models", "adaptations", "endpoints", "datasets"])
 def test_empty_home_has_nothing_yet(regraft: Any, kind: str) -> None:
     assert regraft(kind, "list").out == f"There are no {kind} yet.\n"
     assert regraft(kind, "list", "--json").json == []
@@ -134,3 +135,20 @@ def test_source_is_shown_by_any_reference(regraft: Any, tiny_bert: Path) -> None
         "candidate": True,
     }
     assert regraft("sources", "show", "nonesuch").code == 2
+
+
+def test_an_endpoint_ends_a_version_is_deleted_and_the_home_is_cleaned(
+    adapt: Any, regraft: Any, fresh_home: Home
+) -> None:
+    adapt("--json")
+    assert "answers" in regraft("models", "delete", "reviews/1").err
+    assert regraft("endpoints", "end", "reviews").out == "nobody answers at reviews any more\n"
+    assert regraft("models", "delete", "reviews").code == 2
+    assert regraft("models", "delete", "reviews/1").out == "version 1 of reviews is deleted\n"
+    assert regraft("models", "list").out == "There are no models yet.\n"
+    assert regraft("clean").out == "nothing to remove\n"
+    for path in fresh_home.blobs.paths():
+        os.utime(path, (0, 0))
+    would = regraft("clean", "--dry-run", "--json").json
+    assert would["removed"]["blobs"] >= 3
+    assert regraft("clean").out.startswith(f"removed: {would['removed']['blobs']} blobs; ")

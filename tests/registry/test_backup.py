@@ -39,7 +39,7 @@ def test_what_was_there_is_there_again(registry: Registry, tmp_path: Path) -> No
     assert other.models.versions() == registry.models.versions()
     assert other.blobs.read(other.models.version("reviews").manifest.sha256) == b"manifest"
     assert other.runs.all() == registry.runs.all()
-    assert other.uploads.path(upload["reference"]).read_bytes() == b"text,label\na,b\n"
+    assert other.uploads.path(upload.reference).read_bytes() == b"text,label\na,b\n"
     assert other.keys.authenticator()(f"Bearer {key}").project == "default"
     assert revisions(other.home.tables) == [1]
     assert other.home.pepper.stat().st_mode & 0o777 == 0o600

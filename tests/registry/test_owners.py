@@ -104,9 +104,9 @@ def test_an_upload_is_its_projects_alone(theirs: Registry, ours: Registry) -> No
     import asyncio
 
     kept = asyncio.run(ours.uploads.receive("rows.csv", _chunks(), 100))  # type: ignore[arg-type]
-    assert ours.uploads.path(kept["reference"]).is_file()
+    assert ours.uploads.path(kept.reference).is_file()
     with pytest.raises(UnknownNameError):
-        theirs.uploads.path(kept["reference"])
+        theirs.uploads.path(kept.reference)
 
 
 def test_the_endpoint_table_says_whose_each_is(ours: Registry, registry: Registry) -> None:

@@ -15,11 +15,12 @@ from regraft.registry.store import Registry
 
 
 def listing(kind: str, registry: Registry, plugins: Plugins) -> list[JSON]:
-    """All models, adaptations, endpoints, sources, tasks, strategies or plugins."""
+    """All models, adaptations, endpoints, datasets, sources, tasks, strategies or plugins."""
     lists: dict[str, Callable[[], list[JSON]]] = {
         "models": lambda: [version.as_dict() for version in registry.models.versions()],
         "adaptations": lambda: [run.as_dict() for run in registry.runs.all()],
         "endpoints": lambda: [endpoint.as_dict() for endpoint in registry.models.endpoints()],
+        "datasets": lambda: [upload.as_dict() for upload in registry.uploads.all()],
         "sources": lambda: [vars(source) | {"plugin": p} for _, p, source in _of(plugins.sources)],
         "tasks": lambda: [_task(task) | {"plugin": p} for _, p, task in _of(plugins.tasks)],
         "strategies": lambda: [_strategy(s) | {"plugin": p} for _, p, s in _of(plugins.strategies)],

@@ -7,11 +7,10 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
-from regraft.adaptations.queries import listing
 from regraft.adaptations.request import check_request, parse_spec
 from regraft.api.control_body import ControlBody, documented
 from regraft.api.progress import RunProgress
-from regraft.api.services import Services, allowed
+from regraft.api.services import Services, Wanted, allowed, as_json
 from regraft.domain import JSON, UPLOADED, AdaptationSpec, State
 from regraft.errors import InvalidInputError
 from regraft.identity.scopes import Scope
@@ -71,10 +70,10 @@ def submit(
     return adaptation.as_dict()
 
 
-@router.get("", response_description="All adaptations as `items`")
-def list_adaptations(services: ForReaders) -> JSON:
-    """All adaptations, the newest first."""
-    return {"items": listing("adaptations", services.registry, services.plugins)}
+@router.get("", response_description="Adaptations as `items`, and the cursor of the `next` page")
+def list_adaptations(services: ForReaders, wanted: Wanted) -> JSON:
+    """Adaptations, the newest first."""
+    return as_json(services.registry.runs.page(wanted))
 
 
 @router.get("/{identifier}", response_description="The adaptation")

@@ -14,7 +14,8 @@ from regraft.plugins import Plugins
 from regraft.reconcile.applications import DedicatedApplications
 from regraft.reconcile.guard import Guard
 from regraft.reconcile.placing import Placer
-from regraft.reconcile.reconciler import Reconciler
+from regraft.reconcile.reconciler import Hourly, Reconciler
+from regraft.registry.cleaning import clean, retention_of
 from regraft.registry.store import Registry
 from regraft.serving.metrics import prometheus
 from regraft.settings import Settings
@@ -44,6 +45,13 @@ class ControlPlane:
             else anybody,
         )
         placer = Placer(registry, DedicatedApplications(settings))
-        steps = (queue.step, registry.feedback.ingest, placer.step, Guard(registry).step)
+        cleaning = Hourly(partial(clean, registry, retention_of(settings)))
+        steps = (
+            queue.step,
+            registry.feedback.ingest,
+            placer.step,
+            Guard(registry).step,
+            cleaning.step,
+        )
         Reconciler(steps).start()
         return build_app(services)

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from regraft.api.services import Services, allowed
+from regraft.api.services import Services, Wanted, allowed, as_json
 from regraft.domain import JSON
 from regraft.errors import TooLargeError
 from regraft.identity.scopes import Scope
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
 
+ForReaders = Annotated[Services, allowed(Scope.DATASETS_READ)]
 ForWriters = Annotated[Services, allowed(Scope.DATASETS_WRITE)]
 
 BODY = {
@@ -33,7 +34,26 @@ async def upload(services: ForWriters, request: Request, filename: Filename) -> 
     """
     limit = services.settings.max_upload
     _refuse_announced(request.headers.get("content-length", ""), limit)
-    return await services.registry.uploads.receive(filename, request.stream(), limit)
+    uploads = services.registry.uploads
+    return (await uploads.receive(filename, request.stream(), limit)).as_dict()
+
+
+@router.get("", response_description="Uploads as `items`, and the cursor of the `next` page")
+def list_datasets(services: ForReaders, wanted: Wanted) -> JSON:
+    """Uploaded data sets, the newest first."""
+    return as_json(services.registry.uploads.page(wanted))
+
+
+@router.get("/{identifier}", response_description="The upload")
+def show(services: ForReaders, identifier: str) -> JSON:
+    """One data set: its file's name, size and SHA-256."""
+    return services.registry.uploads.get(identifier).as_dict()
+
+
+@router.delete("/{identifier}", status_code=204)
+def delete(services: ForWriters, identifier: str) -> None:
+    """Delete a data set that no adaptation needs any more. What was learnt from it stays."""
+    services.registry.uploads.delete(identifier)
 
 
 def _refuse_announced(length: str, limit: int) -> None:

@@ -2,22 +2,31 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from regraft.adaptations.live import describe_live
-from regraft.adaptations.queries import listing
 from regraft.api.control_body import ControlBody, documented, parsed
-from regraft.api.services import Services, allowed
-from regraft.domain import JSON, Mode, Number, Placement
+from regraft.api.services import Services, Wanted, allowed, as_json
+from regraft.domain import JSON, Endpoint, Mode, Number, Placement
 from regraft.identity.scopes import Scope
+from regraft.registry.endpoint_rows import etag
 from regraft.registry.feedback import TrueLabel
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
 ForReaders = Annotated[Services, allowed(Scope.MODELS_READ)]
 ForPromoters = Annotated[Services, allowed(Scope.MODELS_PROMOTE)]
+ForDeleters = Annotated[Services, allowed(Scope.MODELS_DELETE)]
 ForPredictors = Annotated[Services, allowed(Scope.PREDICT)]
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        max_length=500,
+        description="Change the endpoint only if its `ETag` is still this one; 412 otherwise.",
+    ),
+]
 
 
 class Promotion(BaseModel):
@@ -67,53 +76,86 @@ class Rollback(BaseModel):
     version: Annotated[Number, Field(alias="from")]
 
 
-@router.get("", response_description="All endpoints as `items`")
-def list_endpoints(services: ForReaders) -> JSON:
-    """All endpoints."""
-    return {"items": listing("endpoints", services.registry, services.plugins)}
+@router.get("", response_description="Endpoints as `items`, and the cursor of the `next` page")
+def list_endpoints(services: ForReaders, wanted: Wanted) -> JSON:
+    """Endpoints, by name."""
+    return as_json(services.registry.models.endpoint_page(wanted))
 
 
-@router.get("/{name}", response_description="The endpoint")
-def show(services: ForReaders, name: str) -> JSON:
+@router.get("/{name}", response_description="The endpoint; its `ETag` is for `If-Match`")
+def show(services: ForReaders, response: Response, name: str) -> JSON:
     """One endpoint; `path` is where it answers."""
-    return services.registry.models.endpoint(name).as_dict()
+    return _tagged(response, services.registry.models.endpoint(name))
+
+
+@router.delete("/{name}", status_code=204)
+def end(services: ForDeleters, name: str, if_match: IfMatch = None) -> None:
+    """Let nobody answer at this endpoint. Its versions stay: to promote one brings it back."""
+    services.registry.removal.end(name, if_match)
 
 
 @router.post(
     "/{name}/promote", openapi_extra=documented(Promotion), response_description="The endpoint"
 )
-def promote(services: ForPromoters, name: str, values: ControlBody) -> JSON:
+def promote(
+    services: ForPromoters,
+    response: Response,
+    name: str,
+    values: ControlBody,
+    if_match: IfMatch = None,
+) -> JSON:
     """Let a version answer."""
     wanted = parsed(Promotion, values)
-    return services.registry.models.promote(name, wanted.version, wanted.force).as_dict()
+    moved = services.registry.models.promote(name, wanted.version, wanted.force, if_match)
+    return _tagged(response, moved)
 
 
 @router.post(
     "/{name}/rollback", openapi_extra=documented(Rollback), response_description="The endpoint"
 )
-def roll_back(services: ForPromoters, name: str, values: ControlBody) -> JSON:
+def roll_back(
+    services: ForPromoters,
+    response: Response,
+    name: str,
+    values: ControlBody,
+    if_match: IfMatch = None,
+) -> JSON:
     """End the trial of the version `from`, or let the version answer that did before it; repeating
     the request changes nothing more."""
     version = parsed(Rollback, values).version
-    return services.registry.models.roll_back(name, version).as_dict()
+    moved = services.registry.models.roll_back(name, version, match=if_match)
+    return _tagged(response, moved)
 
 
 @router.post("/{name}/try", openapi_extra=documented(Trying), response_description="The endpoint")
-def try_out(services: ForPromoters, name: str, values: ControlBody) -> JSON:
+def try_out(
+    services: ForPromoters,
+    response: Response,
+    name: str,
+    values: ControlBody,
+    if_match: IfMatch = None,
+) -> JSON:
     """Try a version beside the one that answers; promotion or rollback ends it."""
     wanted = parsed(Trying, values)
     tried = services.registry.rollouts.try_out(
-        name, wanted.version, wanted.mode, wanted.share, wanted.force
+        name, wanted.version, wanted.mode, wanted.share, wanted.force, if_match
     )
-    return tried.as_dict()
+    return _tagged(response, tried)
 
 
 @router.put(
     "/{name}/placement", openapi_extra=documented(Placement), response_description="The endpoint"
 )
-def place(services: ForPromoters, name: str, values: ControlBody) -> JSON:
+def place(
+    services: ForPromoters,
+    response: Response,
+    name: str,
+    values: ControlBody,
+    if_match: IfMatch = None,
+) -> JSON:
     """Where the endpoint shall answer; `placed` turns true once its own replicas do."""
-    return services.registry.rollouts.place(name, parsed(Placement, values)).as_dict()
+    wanted = parsed(Placement, values)
+    return _tagged(response, services.registry.rollouts.place(name, wanted, if_match))
 
 
 @router.get("/{name}/history", response_description="The changes as `items`")
@@ -139,3 +181,8 @@ def feedback(services: ForPredictors, name: str, values: ControlBody) -> JSON:
     found = parsed(Feedback, values).labels
     labels = [TrueLabel(one.id, one.label, one.row) for one in found]
     return {"kept": len(labels), "known": services.registry.feedback.add(name, labels)}
+
+
+def _tagged(response: Response, endpoint: Endpoint) -> JSON:
+    response.headers["etag"] = etag(endpoint)
+    return endpoint.as_dict()

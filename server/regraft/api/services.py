@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from regraft.api.live_metrics import LiveMetrics
-from regraft.domain import AdaptationSpec
+from regraft.domain import JSON, AdaptationSpec
 from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.caller import LOCAL, Caller
 from regraft.identity.scopes import Scope
 from regraft.plugins import Plugins
+from regraft.registry.paging import Page, Window
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 
@@ -59,6 +60,25 @@ class Allowed:
 def allowed(scope: Scope | None) -> Any:
     """The dependency of a route on services for callers with this scope."""
     return Depends(Allowed(scope))
+
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items of a page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=500, description="The `next` of the page before this one.")
+]
+
+
+def _window(limit: Limit = 100, cursor: Cursor = None) -> Window:
+    return Window(limit, cursor)
+
+
+Wanted = Annotated[Window, Depends(_window)]
+"""What a route of a list depends on: the page that is asked for."""
+
+
+def as_json(page: Page[Any]) -> JSON:
+    """The `items` of a page, and the cursor of the `next`, null on the last."""
+    return {"items": [item.as_dict() for item in page.items], "next": page.next}
 
 
 ForAnyone = Annotated[Services, allowed(None)]

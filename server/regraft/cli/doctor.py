@@ -1,4 +1,5 @@
-"""`regraft doctor`, `backup` and `restore`: what is wrong with a home, and a copy of it."""
+"""`regraft doctor`, `clean`, `backup` and `restore`: what is wrong with a home, what is in it for
+nothing, and a copy of it."""
 
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from regraft.cli.output import print_json, stderr, stdout
 from regraft.doctor.examination import examine
 from regraft.registry.backup import backup as make_backup
 from regraft.registry.backup import restore as make_home
+from regraft.registry.cleaning import clean as make_clean
+from regraft.registry.cleaning import retention_of
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
 
@@ -32,6 +35,25 @@ def doctor(home: str | None, as_json: bool) -> None:
                 stdout().print(f"    {finding.problem}\n    → {finding.mend}", soft_wrap=True)
     if ill:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would go.")
+@HOME
+@JSON_OUT
+def clean(dry: bool, home: str | None, as_json: bool) -> None:
+    """Remove what nothing needs any more, such as the files of deleted versions. Nothing younger
+    than a day goes. A server does this by itself, every hour."""
+    settings = settings_from(home=home)
+    registry = Registry(settings.resolved_home, settings.database)
+    cleaned = make_clean(registry, retention_of(settings), dry).as_dict()
+    if as_json:
+        print_json(cleaned)
+        return
+    went = ", ".join(f"{count:,} {kind}" for kind, count in cleaned["removed"].items())
+    verb = "would go" if dry else "removed"
+    told = f"{verb}: {went}; {cleaned['bytes'] / 2**20:,.1f} MiB" if went else "nothing to remove"
+    stdout().print(told)
 
 
 @click.command()

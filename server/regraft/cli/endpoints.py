@@ -152,6 +152,17 @@ def _replicas(text: str) -> JSON:
 @endpoints.command()
 @click.argument("name")
 @common
+def end(name: str, **given: Any) -> None:
+    """Let nobody answer at NAME any more. Its versions stay: promote one to bring it back."""
+    with open_backend(chosen_settings(given)) as backend:
+        backend.end_endpoint(name)
+    told = f"nobody answers at {name} any more"
+    print_json({"ended": name}) if given["as_json"] else stdout().print(told)
+
+
+@endpoints.command()
+@click.argument("name")
+@common
 def history(name: str, **given: Any) -> None:
     """All changes of NAME, the newest first, and why where that was not asked for."""
     with open_backend(chosen_settings(given)) as backend:

@@ -51,6 +51,15 @@ class LocalBackend:
     def model(self, name: str, version: int | None) -> JSON:
         return show_version(self.registry, name, version)
 
+    def delete_version(self, name: str, version: int) -> None:
+        self.registry.removal.delete(name, version)
+
+    def dataset(self, identifier: str) -> JSON:
+        return self.registry.uploads.get(identifier).as_dict()
+
+    def delete_dataset(self, identifier: str) -> None:
+        self.registry.uploads.delete(identifier)
+
     def adaptation(self, identifier: str) -> JSON:
         return self.registry.runs.get(identifier).as_dict()
 
@@ -68,6 +77,9 @@ class LocalBackend:
 
     def place(self, name: str, wanted: Placement) -> JSON:
         return self.registry.rollouts.place(name, wanted).as_dict()
+
+    def end_endpoint(self, name: str) -> None:
+        self.registry.removal.end(name)
 
     def history(self, name: str) -> list[JSON]:
         return [one.as_dict() for one in self.registry.rollouts.history(name)]

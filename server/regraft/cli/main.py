@@ -10,10 +10,10 @@ import click
 from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
 from regraft.cli.demo import demo
-from regraft.cli.doctor import backup, doctor, restore
+from regraft.cli.doctor import backup, clean, doctor, restore
 from regraft.cli.endpoints import endpoints
 from regraft.cli.keys import keys, login
-from regraft.cli.manage import adaptations, models
+from regraft.cli.manage import adaptations, datasets, models
 from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
 from regraft.cli.rank import rank
@@ -41,6 +41,7 @@ for command in (
     predict,
     models,
     adaptations,
+    datasets,
     endpoints,
     sources,
     tasks,
@@ -49,6 +50,7 @@ for command in (
     keys,
     login,
     doctor,
+    clean,
     backup,
     restore,
     demo,

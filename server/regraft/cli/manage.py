@@ -1,4 +1,4 @@
-"""`regraft models` and `regraft adaptations`."""
+"""`regraft models`, `regraft adaptations` and `regraft datasets`."""
 
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ MODELS = {
     "metrics.primary": "SCORE",
     "gain.value": "GAIN",
     "verdict": "VERDICT",
+    "created": "CREATED (UTC)",
+}
+DATASETS = {
+    "id": "ID",
+    "filename": "FILE",
+    "size": "BYTES",
     "created": "CREATED (UTC)",
 }
 ADAPTATIONS = {
@@ -70,12 +76,33 @@ def report_model(model: str, html: str | None, **given: Any) -> None:
         stdout().print(f"the report of {found['name']}/{found['version']} is in {html}")
 
 
-def _version(model: str, given: dict[str, Any]) -> dict[str, Any]:
-    name, _, version = model.partition("/")
-    if version and not version.isdigit():
-        raise InvalidInputError(f"A version is a number such as {name}/1, not '{model}'.")
+@models.command("delete")
+@click.argument("model", metavar="NAME/VERSION")
+@common
+def delete_model(model: str, **given: Any) -> None:
+    """Forget a version that neither answers nor is tried. `regraft clean` frees its disk space."""
+    name, version = _name_and_number(model)
+    if version is None:
+        raise InvalidInputError(f"Say which version goes, such as {name}/1.")
     with open_backend(chosen_settings(given)) as backend:
-        return backend.model(name, int(version) if version else None)
+        backend.delete_version(name, version)
+    _deleted({"name": name, "version": version}, f"version {version} of {name} is deleted", given)
+
+
+def _version(model: str, given: dict[str, Any]) -> dict[str, Any]:
+    with open_backend(chosen_settings(given)) as backend:
+        return backend.model(*_name_and_number(model))
+
+
+def _name_and_number(model: str) -> tuple[str, int | None]:
+    name, _, version = model.partition("/")
+    if version and not (version.isascii() and version.isdigit()):
+        raise InvalidInputError(f"A version is a number such as {name}/1, not '{model}'.")
+    return name, int(version) if version else None
+
+
+def _deleted(what: dict[str, Any], sentence: str, given: dict[str, Any]) -> None:
+    print_json({"deleted": what}) if given["as_json"] else stdout().print(sentence)
 
 
 def _write(path: Path, page: str) -> None:
@@ -105,6 +132,38 @@ def show_adaptation(identifier: str, **given: Any) -> None:
     with open_backend(chosen_settings(given)) as backend:
         found = backend.adaptation(identifier)
     print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
+
+
+@click.group()
+def datasets() -> None:
+    """Data sets that were uploaded to a server."""
+
+
+@datasets.command("list")
+@common
+def list_datasets(**given: Any) -> None:
+    """All uploads, the newest first."""
+    list_all("datasets", DATASETS, given)
+
+
+@datasets.command("show")
+@click.argument("identifier", metavar="ID")
+@common
+def show_dataset(identifier: str, **given: Any) -> None:
+    """One upload."""
+    with open_backend(chosen_settings(given)) as backend:
+        found = backend.dataset(identifier)
+    print_json(found) if given["as_json"] else print_rows([found], DATASETS, "")
+
+
+@datasets.command("delete")
+@click.argument("identifier", metavar="ID")
+@common
+def delete_dataset(identifier: str, **given: Any) -> None:
+    """Delete an upload that no adaptation needs any more. What was learnt from it stays."""
+    with open_backend(chosen_settings(given)) as backend:
+        backend.delete_dataset(identifier)
+    _deleted({"id": identifier}, f"the data set {identifier} is deleted", given)
 
 
 def chosen_settings(given: dict[str, Any]) -> Any:

@@ -19,6 +19,8 @@ from regraft.reference import located
 Show = Callable[[str, JSON], None]
 
 CANCEL_WAIT = 30.0
+PAGE = 1000
+"""Items of a list that are asked for at a time."""
 
 
 class Client:
@@ -61,14 +63,30 @@ class Client:
             raise self._cancelled(identifier) from None
 
     def listing(self, kind: str) -> list[JSON]:
-        """All models, adaptations, endpoints, sources, tasks, strategies or plugins."""
-        items: list[JSON] = self.connection.ask("GET", _path(kind))["items"]
+        """All models, adaptations, endpoints, datasets, sources, tasks, strategies or plugins."""
+        page = self.connection.ask("GET", _path(kind), params={"limit": PAGE})
+        items: list[JSON] = page["items"]
+        while page.get("next"):
+            params = {"limit": PAGE, "cursor": page["next"]}
+            page = self.connection.ask("GET", _path(kind), params=params)
+            items += page["items"]
         return items
 
     def model(self, name: str, version: int | None) -> JSON:
         """A version with its report; the newest unless it is named."""
         parts = ("models", name) if version is None else ("models", name, "versions", str(version))
         return self.connection.ask("GET", _path(*parts))
+
+    def delete_version(self, name: str, version: int) -> None:
+        """Forget a version that neither answers nor is tried."""
+        self.connection.ask("DELETE", _path("models", name, "versions", str(version)))
+
+    def dataset(self, identifier: str) -> JSON:
+        return self.connection.ask("GET", _path("datasets", identifier))
+
+    def delete_dataset(self, identifier: str) -> None:
+        """Delete an upload that no adaptation needs any more."""
+        self.connection.ask("DELETE", _path("datasets", identifier))
 
     def adaptation(self, identifier: str) -> JSON:
         return self.connection.ask("GET", _path("adaptations", identifier))
@@ -100,6 +118,10 @@ class Client:
         """Where an endpoint shall answer."""
         path = _path("endpoints", name, "placement")
         return self.connection.ask("PUT", path, json=wanted.model_dump())
+
+    def end_endpoint(self, name: str) -> None:
+        """Let nobody answer at an endpoint; its versions stay."""
+        self.connection.ask("DELETE", _path("endpoints", name))
 
     def history(self, name: str) -> list[JSON]:
         """All changes of an endpoint, the newest first."""

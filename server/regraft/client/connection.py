@@ -33,11 +33,14 @@ class Connection:
             raise _not_a_url(url, error) from error
 
     def ask(self, method: str, path: str, **given: Any) -> JSON:
-        """The JSON of the answer. Raises RemoteError, or UnreachableError if there is none."""
+        """The JSON of the answer, {} where it has no content. Raises RemoteError, or
+        UnreachableError if there is none."""
         with self._reaching():
             response = self.http.request(method, path, **given)
         if not response.is_success:
             raise remote_error(response)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return {}
         try:
             answer: JSON = response.json()
         except ValueError:

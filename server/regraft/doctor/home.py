@@ -83,11 +83,7 @@ def _blobs(registry: Registry, stored: Blob) -> Iterator[Blob]:
         manifest = Manifest.load(stored.sha256, registry.blobs)
     except (CorruptBlobError, ValueError):
         return
-    yield from (manifest.backbone, manifest.head, manifest.report)
-    yield from manifest.inputs.files.values()
-    yield from (blob for blob in (manifest.profile,) if blob)
-    if manifest.variant is not None:
-        yield manifest.variant.backbone
+    yield from manifest.blobs()
 
 
 def endpoint_table(patient: Patient) -> Iterable[Finding]:

@@ -6,6 +6,7 @@ pass; the graph of one of them is cut out of it.
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def kept(what: str, graph: Callable[[], bytes], home: Home) -> FrozenBackbone:
     if note.is_file():
         blob = Blob(**json.loads(note.read_text()))
         if blob.sha256 in home.blobs:
+            os.utime(note)  # it is needed: cleaning leaves it
             return FrozenBackbone(blob, None)
     start = time.perf_counter()
     blob = home.blobs.put(graph())

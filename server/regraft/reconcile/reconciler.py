@@ -3,11 +3,27 @@ predicted is taken in, and versions that do worse are taken back."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 log = logging.getLogger("regraft.reconcile")
 
 PAUSE = 1.0
+HOUR = 3600.0
+
+
+class Hourly:
+    """A step that is done once an hour, first an hour from now."""
+
+    def __init__(self, work: Callable[[], object], clock: Callable[[], float] = time.monotonic):
+        self.work = work
+        self.clock = clock
+        self.done = clock()
+
+    def step(self) -> None:
+        if self.clock() - self.done >= HOUR:
+            self.done = self.clock()
+            self.work()
 
 
 class Reconciler:

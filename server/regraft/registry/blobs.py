@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from regraft.domain import Blob
@@ -28,9 +28,15 @@ class BlobStore:
         """Store the bytes; a crash leaves the blob complete or absent."""
         blob = Blob(hashlib.sha256(content).hexdigest(), len(content))
         target = self.path(blob.sha256)
-        if not target.exists():
+        try:
+            os.utime(target)  # it is young again: cleaning leaves it
+        except FileNotFoundError:
             write_atomically(target, content)
         return blob
+
+    def paths(self) -> Iterator[Path]:
+        """All blobs' files."""
+        return (path for path in self.root.glob("??/*") if not path.name.startswith("."))
 
     def __contains__(self, sha256: object) -> bool:
         return isinstance(sha256, str) and self.path(sha256).is_file()

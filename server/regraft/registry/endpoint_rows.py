@@ -1,16 +1,19 @@
 """The rows of endpoints: what one transaction reads of them and changes in them."""
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, union, update
 
 from regraft.domain import Endpoint, Placement, Trial
-from regraft.errors import ConflictError, UnknownNameError
+from regraft.errors import ChangedError, ConflictError, UnknownNameError
 from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_table import EndpointTable, Route, Tried
 from regraft.registry.owners import seen
+from regraft.registry.paging import WHOLE, Order, Page, Window
 
 
 def endpoint_row(connection: Connection, name: str) -> "Row[Any]":
@@ -28,13 +31,32 @@ def read_endpoint(connection: Connection, name: str) -> Endpoint:
     return _endpoint(row, trials(connection).get(name), placements(connection).get(name))
 
 
-def read_endpoints(connection: Connection, view: View = EVERYTHING) -> list[Endpoint]:
-    """All that are seen, by name."""
+def etag(endpoint: Endpoint) -> str:
+    """Two are alike whose endpoints are."""
+    content = json.dumps(endpoint.as_dict(), sort_keys=True).encode()
+    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+def check_match(connection: Connection, name: str, wanted: str | None) -> None:
+    """ChangedError if the endpoint has none of the tags `wanted`, an `If-Match` header's value."""
+    if wanted is None or wanted.strip() == "*":
+        return
+    if etag(read_endpoint(connection, name)) not in (tag.strip() for tag in wanted.split(",")):
+        raise ChangedError(f"The endpoint '{name}' has changed since: read it again, then decide.")
+
+
+def read_endpoints(
+    connection: Connection, view: View = EVERYTHING, window: Window = WHOLE
+) -> Page[Endpoint]:
+    """Those that are seen, by name."""
     tried, placed = trials(connection), placements(connection)
     name = schema.endpoints.c.name
-    query = select(schema.endpoints).where(seen(view, name)).order_by(name)
-    rows = connection.execute(query)
-    return [_endpoint(row, tried.get(row.name), placed.get(row.name)) for row in rows]
+    return Order((name,)).page(
+        connection,
+        select(schema.endpoints).where(seen(view, name)),
+        window,
+        lambda row: _endpoint(row, tried.get(row.name), placed.get(row.name)),
+    )
 
 
 def trials(connection: Connection) -> dict[str, Trial]:
@@ -121,7 +143,7 @@ def current_table(connection: Connection) -> EndpointTable:
     manifests = {(row.name, row.version): row.manifest for row in rows}
     owners = {row.name: row.project for row in connection.execute(select(schema.owners))}
     routes = []
-    for one in read_endpoints(connection):
+    for one in read_endpoints(connection).items:
         beside = None
         if one.trial is not None:
             manifest = manifests[one.name, one.trial.version]

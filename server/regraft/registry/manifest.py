@@ -1,5 +1,6 @@
 """The manifest of a version: everything that serving needs to know, as one JSON document."""
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -74,6 +75,15 @@ class Manifest(_Record):
     report: Blob
     parity: JSON
     lineage: JSON
+
+    def blobs(self) -> Iterator[Blob]:
+        """All that it names."""
+        yield from (self.backbone, self.head, self.report)
+        yield from self.inputs.files.values()
+        if self.profile is not None:
+            yield self.profile
+        if self.variant is not None:
+            yield self.variant.backbone
 
     def store(self, blobs: BlobStore) -> Blob:
         return blobs.put(self.model_dump_json(indent=1).encode())

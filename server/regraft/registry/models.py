@@ -12,6 +12,7 @@ from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
     allowed_version,
+    check_match,
     current_table,
     end_trial,
     move,
@@ -21,6 +22,9 @@ from regraft.registry.endpoint_rows import (
 )
 from regraft.registry.endpoint_table import revisions
 from regraft.registry.owners import check_seen, claim, seen
+from regraft.registry.paging import WHOLE, Order, Page, Window
+
+BY_NAME = Order((schema.versions.c.name, schema.versions.c.version))
 
 
 class ModelRegistry:
@@ -42,10 +46,7 @@ class ModelRegistry:
             made = _made_by(connection, name, summary.get("adaptation"))
             if made is not None:
                 return made
-            last = connection.scalar(
-                select(func.max(schema.versions.c.version)).where(schema.versions.c.name == name)
-            )
-            version = (last or 0) + 1
+            version = _last(connection, name) + 1
             connection.execute(
                 insert(schema.versions).values(
                     name=name,
@@ -61,18 +62,25 @@ class ModelRegistry:
             table.write(self.tables)
         return ModelVersion(name, version, manifest, now, summary)
 
-    def promote(self, name: str, version: int, force: bool = False) -> Endpoint:
+    def promote(
+        self, name: str, version: int, force: bool = False, match: str | None = None
+    ) -> Endpoint:
         """Point the endpoint at this version; ConflictError if its verdict is negative, unless
-        `force`."""
+        `force`; ChangedError if the endpoint has another tag than `match`."""
         with self.engine.begin() as connection:
             check_seen(connection, "model", name, self.view)
+            check_match(connection, name, match)
             allowed_version(connection, name, version, force)
             table = move(connection, name, version, "promote")
         table.write(self.tables)
         return self.endpoint(name)
 
     def roll_back(
-        self, name: str, expected: int | None = None, reason: str | None = None
+        self,
+        name: str,
+        expected: int | None = None,
+        reason: str | None = None,
+        match: str | None = None,
     ) -> Endpoint:
         """End the trial of a version, or else let the version answer that did before.
 
@@ -81,6 +89,7 @@ class ModelRegistry:
         """
         with self.engine.begin() as connection:
             check_seen(connection, "endpoint", name, self.view)
+            check_match(connection, name, match)
             _step_back(connection, read_endpoint(connection, name), expected, reason)
         # The first try may have been ended between its transaction and its file.
         self.synchronise()
@@ -99,17 +108,23 @@ class ModelRegistry:
             check_seen(connection, "endpoint", name, self.view)
             return read_endpoint(connection, name)
 
-    def endpoints(self) -> list[Endpoint]:
+    def endpoint_page(self, window: Window) -> Page[Endpoint]:
+        """Endpoints, by name."""
         with self.reading.begin() as connection:
-            return read_endpoints(connection, self.view)
+            return read_endpoints(connection, self.view, window)
+
+    def endpoints(self) -> list[Endpoint]:
+        return self.endpoint_page(WHOLE).items
+
+    def page(self, window: Window) -> Page[ModelVersion]:
+        """Versions, by name and number."""
+        query = select(schema.versions).where(seen(self.view, schema.versions.c.name))
+        with self.reading.begin() as connection:
+            return BY_NAME.page(connection, query, window, _version)
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """All versions, or those of one model, which then must exist."""
-        columns = schema.versions.c
-        query = select(schema.versions).where(seen(self.view, columns.name))
-        query = query.order_by(columns.name, columns.version)
-        with self.reading.begin() as connection:
-            found = [_version(row) for row in connection.execute(query)]
+        found = self.page(WHOLE).items
         if name is None:
             return found
         chosen = [version for version in found if version.name == name]
@@ -127,6 +142,16 @@ class ModelRegistry:
                 return candidate
         known = [str(candidate.version) for candidate in found]
         raise UnknownNameError(f"version of '{name}'", str(version), known)
+
+
+def _last(connection: Connection, name: str) -> int:
+    """The highest number that a version has, or had before it was deleted."""
+    tables = (schema.versions, schema.revisions)
+    numbers = (
+        connection.scalar(select(func.max(table.c.version)).where(table.c.name == name))
+        for table in tables
+    )
+    return max(number or 0 for number in numbers)
 
 
 def _made_by(connection: Connection, name: str, adaptation: str | None) -> ModelVersion | None:

@@ -12,6 +12,7 @@ from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
     allowed_version,
+    check_match,
     current_table,
     end_trial,
     endpoint_row,
@@ -31,16 +32,24 @@ class RolloutRegistry:
         self.tables = tables
 
     def try_out(
-        self, name: str, version: int, mode: Mode, share: float, force: bool = False
+        self,
+        name: str,
+        version: int,
+        mode: Mode,
+        share: float,
+        force: bool = False,
+        match: str | None = None,
     ) -> Endpoint:
         """Try a version beside the one that answers, in the place of any that is tried now.
 
-        ConflictError if it answers already, or if its verdict is negative, unless `force`.
+        ConflictError if it answers already, or if its verdict is negative, unless `force`;
+        ChangedError if the endpoint has another tag than `match`.
         """
         if not 0 < share <= 1:
             raise InvalidInputError(f"The share must be above 0 and at most 1, not {share:g}.")
         with self.engine.begin() as connection:
             check_seen(connection, "endpoint", name, self.view)
+            check_match(connection, name, match)
             row = endpoint_row(connection, name)
             allowed_version(connection, name, version, force)
             if row.version == version:
@@ -51,10 +60,11 @@ class RolloutRegistry:
             record(connection, name, version, mode)
         return self._published(name)
 
-    def place(self, name: str, wanted: Placement) -> Endpoint:
+    def place(self, name: str, wanted: Placement, match: str | None = None) -> Endpoint:
         """Where the endpoint shall answer; who reconciles makes it so, and tells by `settle`."""
         with self.engine.begin() as connection:
             check_seen(connection, "endpoint", name, self.view)
+            check_match(connection, name, match)
             row = endpoint_row(connection, name)
             _upsert(connection, name, wanted=wanted.model_dump(), waiting=None)
             record(connection, name, row.version, "place")

@@ -12,10 +12,12 @@ from regraft.domain import JSON, Adaptation, AdaptationSpec, Event, State
 from regraft.errors import ConflictError, QuotaError, UnknownNameError
 from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
 from regraft.registry.owners import claim
+from regraft.registry.paging import WHOLE, Order, Page, Window
 from regraft.registry.schema import adaptations, aware, events, reader
 
 MOST_INTERRUPTED = 4
 """The last time that the end of its server ends a run too: it may be what ends the server."""
+NEWEST = Order((adaptations.c.submitted, adaptations.c.id), descending=True)
 OPEN = [str(state) for state in State if not state.final]
 
 
@@ -77,11 +79,15 @@ class RunRegistry:
             raise UnknownNameError("adaptation", identifier, [a.id for a in self.all()[:5]])
         return _adaptation(row)
 
+    def page(self, window: Window) -> Page[Adaptation]:
+        """Adaptations, the newest first."""
+        query = select(adaptations).where(self._seen())
+        with self.reading.begin() as connection:
+            return NEWEST.page(connection, query, window, _adaptation)
+
     def all(self) -> list[Adaptation]:
         """All adaptations, the newest first."""
-        query = select(adaptations).where(self._seen()).order_by(adaptations.c.submitted.desc())
-        with self.reading.begin() as connection:
-            return [_adaptation(row) for row in connection.execute(query)]
+        return self.page(WHOLE).items
 
     def start(self, identifier: str) -> bool:
         """Submitted → running; False when it was cancelled before it began."""

@@ -12,6 +12,7 @@ from regraft.registry.feedback import FeedbackRegistry
 from regraft.registry.home import Home
 from regraft.registry.keys import KeyRegistry
 from regraft.registry.models import ModelRegistry
+from regraft.registry.removal import RemovalRegistry
 from regraft.registry.rollouts import RolloutRegistry
 from regraft.registry.runs import RunRegistry
 from regraft.registry.schema import connect
@@ -44,6 +45,10 @@ class Registry:
     @cached_property
     def rollouts(self) -> RolloutRegistry:
         return RolloutRegistry(self.engine, self.home.tables, self.view)
+
+    @cached_property
+    def removal(self) -> RemovalRegistry:
+        return RemovalRegistry(self.engine, self.home.tables, self.view)
 
     @cached_property
     def feedback(self) -> FeedbackRegistry:

@@ -8,14 +8,18 @@ import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import ColumnElement, Engine, Row, delete, insert, select, true
 
-from regraft.domain import JSON, UPLOADED
-from regraft.errors import InvalidInputError, TooLargeError, UnknownNameError
+from regraft.domain import DATA_FIELDS, UPLOADED, Upload
+from regraft.errors import ConflictError, InvalidInputError, TooLargeError, UnknownNameError
 from regraft.identity.caller import EVERYTHING, View
-from regraft.registry.schema import datasets, reader
+from regraft.registry.paging import WHOLE, Order, Page, Window
+from regraft.registry.runs import OPEN
+from regraft.registry.schema import adaptations, aware, datasets, reader
 
+NEWEST = Order((datasets.c.created, datasets.c.id), descending=True)
 SUFFIX = re.compile(r"\.[a-z0-9]{1,10}$")
 
 
@@ -28,7 +32,7 @@ class UploadRegistry:
         self.reading = reader(engine)
         self.directory = directory
 
-    async def receive(self, filename: str, chunks: AsyncIterator[bytes], limit: int) -> JSON:
+    async def receive(self, filename: str, chunks: AsyncIterator[bytes], limit: int) -> Upload:
         """Store a streamed body of at most `limit` bytes."""
         suffix = SUFFIX.search(filename.lower())
         if suffix is None:
@@ -41,27 +45,70 @@ class UploadRegistry:
             partial.rename(self.directory / f"{identifier}{suffix[0]}")
         finally:
             partial.unlink(missing_ok=True)
-        row = {"id": identifier, "filename": filename[:255], "sha256": digest, "size": size}
-        await asyncio.to_thread(self._insert, row)
-        return {**row, "reference": f"{UPLOADED}{identifier}"}
+        upload = Upload(identifier, filename[:255], digest, size, datetime.now(UTC))
+        await asyncio.to_thread(self._insert, upload)
+        return upload
 
-    def _insert(self, row: JSON) -> None:
+    def _insert(self, upload: Upload) -> None:
         with self.engine.begin() as connection:
-            values = {**row, "created": datetime.now(UTC), "project": self.view.project}
+            values = {**vars(upload), "project": self.view.project}
             connection.execute(insert(datasets).values(**values))
+
+    def page(self, window: Window) -> Page[Upload]:
+        """Uploads, the newest first."""
+        query = select(datasets).where(self._seen())
+        with self.reading.begin() as connection:
+            return NEWEST.page(connection, query, window, _upload)
+
+    def all(self) -> list[Upload]:
+        """All uploads, the newest first."""
+        return self.page(WHOLE).items
+
+    def get(self, identifier: str) -> Upload:
+        query = select(datasets).where(datasets.c.id == identifier, self._seen())
+        with self.reading.begin() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            known = [upload.id for upload in self.page(Window(5)).items]
+            raise UnknownNameError("data set", identifier[:60], known)
+        return _upload(row)
 
     def path(self, reference: str) -> Path:
         """The stored file of `dataset:ID`."""
-        identifier = reference.removeprefix(UPLOADED)
-        query = select(datasets.c.filename).where(datasets.c.id == identifier)
-        if not self.view.everywhere:
-            query = query.where(datasets.c.project == self.view.project)
+        return self._path(self.get(reference.removeprefix(UPLOADED)))
+
+    def _path(self, upload: Upload) -> Path:
+        suffix = SUFFIX.search(upload.filename.lower())
+        assert suffix is not None, "it was looked at when it came"
+        return self.directory / f"{upload.id}{suffix[0]}"
+
+    def user_of(self, identifier: str) -> str | None:
+        """An adaptation that is not at its end and names this data set."""
+        reference, open_states = f"{UPLOADED}{identifier}", adaptations.c.state.in_(OPEN)
+        query = select(adaptations.c.id, adaptations.c.spec).where(open_states)
         with self.reading.begin() as connection:
-            filename = connection.scalar(query)
-        suffix = SUFFIX.search((filename or "").lower())
-        if suffix is None:
-            raise UnknownNameError("data set", reference[:60], [])
-        return self.directory / f"{identifier}{suffix[0]}"
+            rows = connection.execute(query).all()
+        named = (row.id for row in rows if reference in map(row.spec.get, DATA_FIELDS))
+        return next(named, None)
+
+    def delete(self, identifier: str) -> None:
+        """ConflictError while an adaptation that is not at its end needs it."""
+        upload = self.get(identifier)
+        user = self.user_of(identifier)
+        if user is not None:
+            raise ConflictError(
+                f"The adaptation {user} needs the data set {identifier}: let it end, or cancel it."
+            )
+        with self.engine.begin() as connection:
+            connection.execute(delete(datasets).where(datasets.c.id == identifier))
+        self._path(upload).unlink(missing_ok=True)
+
+    def _seen(self) -> ColumnElement[bool]:
+        return true() if self.view.everywhere else datasets.c.project == self.view.project
+
+
+def _upload(row: "Row[Any]") -> Upload:
+    return Upload(row.id, row.filename, row.sha256, row.size, aware(row.created))
 
 
 async def _write(target: Path, chunks: AsyncIterator[bytes], limit: int) -> tuple[str, int]:
