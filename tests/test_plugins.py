@@ -307,12 +307,32 @@ class Refusing:
         raise self.error
 
 
-def test_plugin_that_breaks_at_a_reference_is_listed_and_blocks_no_other() -> None:
-    plugins = loaded(("broken", Refusing(OSError("too long"))), ("sound", Offering("one")))
+def test_plugin_that_breaks_at_a_reference_blocks_no_other_and_stays_what_it_was() -> None:
+    plugins = loaded(("broken", Refusing(OSError("/secret"))), ("sound", Offering("one")))
     assert isinstance(plugins.open_source("one"), Source)
-    assert plugins.records[0].state == "FAILED"
-    assert plugins.records[0].reason == "open_source_model: OSError: too long"
-    assert plugins.records[1].state == "LOADED"
+    with pytest.raises(RegraftError, match="'broken' could not open 'two': its own error") as told:
+        plugins.open_source("two")
+    assert "secret" not in str(told.value)
+    assert [record.state for record in plugins.records] == ["LOADED", "LOADED"]
+
+
+def test_only_plugins_of_listed_packages_are_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sideways.py").write_text("raise SystemExit('imported')\n")
+    info = tmp_path / "Side_Ways-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: Side_Ways\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[regraft]\nsideways = sideways\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("REGRAFT_PLUGINS", "another, third.party")
+    plugins = Plugins.load()
+    assert {record.distribution for record in plugins.records} == {"regraft"}
+    with pytest.raises(UnknownNameError, match="Unknown plugin 'sideways'"):
+        plugins.require("sideways")
+    monkeypatch.setenv("REGRAFT_PLUGINS", "another, side.WAYS")
+    with pytest.raises(SystemExit, match="imported"):
+        Plugins.load()
 
 
 def test_refusal_is_told_only_if_no_other_plugin_opens_the_reference() -> None:

@@ -1,6 +1,7 @@
 """An ONNX graph as it is found in a file: its inputs, its outputs, and parts of it."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from onnx import TensorProto, helper
 from regraft import InvalidInputError
 
 LEAST_OPSET = 11
+DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+"""Of operators that onnxruntime has."""
 AFTER_LOGITS = ("Softmax", "LogSoftmax", "Sigmoid", "Identity")
 ADDS = ("Add",)
 PRODUCTS = ("Gemm", "MatMul")
@@ -71,10 +74,17 @@ class Graph:
     def read(cls, path: Path) -> Self:
         """InvalidInputError for a file that is damaged or too old."""
         try:
+            # By its path: weights in other files must lie beside it, and be no links.
+            onnx.checker.check_model(str(path))
             model = onnx.load(str(path))
-            onnx.checker.check_model(model)
         except Exception as error:  # protobuf's and onnx's own kinds
             raise InvalidInputError(f"{path} is no valid ONNX model: {error}") from error
+        foreign = {*_domains(model.graph.node)} - DOMAINS - {f.domain for f in model.functions}
+        if foreign:
+            raise InvalidInputError(
+                f"{path} has operators of {', '.join(sorted(foreign))}, which onnxruntime does not "
+                "know of itself: export it without them."
+            )
         whole = model.SerializeToString(deterministic=True)
         graph = cls(model, hashlib.sha256(whole).hexdigest())
         graph.need_opset(path, LEAST_OPSET)
@@ -131,6 +141,15 @@ class Graph:
             _free_batch(value)
         del model.graph.value_info[:]
         return model
+
+
+def _domains(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Those of the nodes and of the graphs within them."""
+    for node in nodes:
+        yield node.domain
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _domains(graph.node)
 
 
 def _value(value: onnx.ValueInfoProto) -> Value:

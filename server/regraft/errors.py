@@ -63,6 +63,12 @@ class UnknownNameError(RegraftError, LookupError):
         super().__init__(f"Unknown {kind} '{name}'.{hint} Known: {listed}.")
 
 
+class TooSlowError(RegraftError):
+    """The client did not send its request in time."""
+
+    status = 408
+
+
 class UnauthorizedError(RegraftError):
     """Nobody that this server knows asks."""
 

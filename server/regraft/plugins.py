@@ -1,6 +1,7 @@
 """Finds, loads and asks plugins. A broken one is listed with its reason and stops nobody."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -12,10 +13,12 @@ from regraft import hookspecs
 from regraft.contract import SourceDescriptor, SourceModel, Task, TransferStrategy
 from regraft.domain import Adaptation, Event
 from regraft.errors import ConflictError, InvalidInputError, RegraftError, UnknownNameError
+from regraft.settings import Settings
 
 log = logging.getLogger("regraft.plugins")
 
 Named = TypeVar("Named")
+OURS = "regraft"
 
 COMPLETE: dict[type, tuple[str, ...]] = {
     SourceDescriptor: (),
@@ -80,8 +83,7 @@ class Plugins:
         """All installed plugins, or those of these entry-point names, in a stable order."""
         plugins = cls()
         wanted = None if only is None else set(only)
-        found = entry_points(group=hookspecs.PROJECT)
-        for point in sorted(found, key=lambda point: (point.name, point.value)):
+        for point in sorted(_allowed(), key=lambda point: (point.name, point.value)):
             if wanted is None or point.name in wanted:
                 plugins.add_entry_point(point)
         return plugins
@@ -90,9 +92,9 @@ class Plugins:
         """Load the entry point of this name unless it is; UnknownNameError if there is none."""
         if any(record.name == name for record in self.records):
             return
-        found = entry_points(group=hookspecs.PROJECT)
-        if name not in found.names:
-            raise UnknownNameError("plugin", name, found.names)
+        found = {point.name: point for point in _allowed()}
+        if name not in found:
+            raise UnknownNameError("plugin", name, found)
         self.add_entry_point(found[name])
 
     def add_entry_point(self, point: EntryPoint) -> None:
@@ -192,10 +194,12 @@ class Plugins:
                 source: Any = implementation.function(**given)
             except RegraftError as error:
                 refusals.append(error)
-            except Exception as error:  # a plugin may raise anything
-                log.exception("plugin %s cannot open '%s'", implementation.plugin_name, reference)
-                reason = f"open_source_model: {type(error).__name__}: {error}"
-                self._record(implementation.plugin_name).fail(reason)
+            except Exception:  # a plugin may raise anything
+                # The plugin stays what it is to others: it is this reference that it cannot open.
+                plugin = self._record(implementation.plugin_name).name
+                log.exception("plugin %s cannot open '%s'", plugin, reference)
+                reason = f"The plugin '{plugin}' could not open '{reference[:60]}': its own error."
+                refusals.append(RegraftError(reason))
             else:
                 opened = self.open_source(source) if isinstance(source, str) else source
                 found += [] if opened is None else [opened]
@@ -221,6 +225,22 @@ class Plugins:
                 implementation.function(**chosen)
             except Exception:  # an observer may raise anything
                 log.exception("observer %s of %s failed", hook, implementation.plugin_name)
+
+
+def _allowed() -> list[EntryPoint]:
+    """The entry points of the packages that the settings allow; others are not imported."""
+    listed = Settings().plugins
+    allowed = None if listed is None else {_plain(name) for name in listed.split(",")}
+    return [
+        point
+        for point in entry_points(group=hookspecs.PROJECT)
+        if allowed is None or _plain(point.dist.name if point.dist else "") in allowed | {OURS}
+    ]
+
+
+def _plain(name: str) -> str:
+    """The name of a package as pip compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _fits(thing: object, kind: type) -> bool:

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     """The `aud` that its tokens must have."""
     oidc_keys: str | None = None
     """Where its public keys are (JWKS): a URL or a file."""
+    allowed_sources: str = ""
+    """What source models begin with that every caller may have the server open, besides those of
+    the catalogue: paths, `hf:OWNER/` and the like, with commas between. Others take `admin`."""
+    plugins: str | None = None
+    """The packages whose plugins are loaded, with commas between, besides our own; all that are
+    installed unless it is given."""
     replicas: Annotated[int, Field(ge=1)] = 2
     """Of the shared pool."""
     poll_interval: Annotated[float, Field(gt=0)] = 0.5

@@ -1,13 +1,16 @@
 """Which files are read at all, and Parquet."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from regraft.data.parquet import read_parquet
 from regraft.data.reading import read_table
+from regraft.errors import DataError
 from regraft.settings import Settings
 
 
@@ -85,3 +88,32 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, problems):
     for name in ("memory.csv", "a" * 5000 + ".csv"):
         (problem,) = problems(lambda name=name: read_table("data", tmp_path / name, Settings()))
         assert problem.code == "unreadable-file"
+
+
+@pytest.mark.parametrize("compression", ["zstd", "none"])
+def test_parquet_that_holds_much_more_than_its_size_is_refused(tmp_path, compression):
+    """One long text that a dictionary repeats, and one that compresses well."""
+    many = pyarrow.table({"text": ["a" * 2**20] * 1_000})
+    long = pyarrow.table({"text": ["a" * 2**26]})
+    for number, table in enumerate((many, long)):
+        path = tmp_path / f"{number}.parquet"
+        pyarrow.parquet.write_table(table, path, compression=compression)
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataError, match="larger than 10,000,000 bytes once it is decoded"):
+                read_parquet("bomb", path, largest=10_000_000).cells("text")
+            assert tracemalloc.get_traced_memory()[1] < 2**26
+        finally:
+            tracemalloc.stop()
+    assert read_parquet("all", path, largest=2**26).cells("text") == ["a" * 2**26]
+    with pytest.raises(DataError, match="too-large"):
+        read_parquet("all", path, largest=2**26 - 1).cells("text")
+
+
+def test_parquet_that_lies_about_its_size_is_counted_as_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["a" * 1000] * 50_000}), path)
+    monkeypatch.setattr("regraft.data.parquet._declared", lambda group, name: 0)
+    with pytest.raises(DataError, match="too-large"):
+        read_parquet("lie", path, largest=49_999_999).cells("text")
+    assert len(read_parquet("lie", path, largest=50_000_000).cells("text")) == 50_000

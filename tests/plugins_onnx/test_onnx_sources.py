@@ -1,5 +1,6 @@
 """ONNX graphs as source models: which input and output are meant, and what cannot be used."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime
 from regraft.settings import Settings
 from regraft.testing import check_source_model
+from regraft_onnx.graph import Graph
 
 Save = Callable[..., Path]
 
@@ -209,3 +211,56 @@ def test_model_of_a_graph_is_held_against_the_graph_as_it_is(
     assert result is not None
     assert result["parity"]["rows"] == 30
     assert result["parity"]["argmax_agreement"] == 1
+
+
+def _with_weights_at(path: Path, location: str) -> Path:
+    """A graph that adds a weight which lies in another file."""
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4])
+    weight.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("length", "16")):
+        weight.external_data.add(key=key, value=value)
+    value = helper.make_tensor_value_info
+    ends = [value(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    add = helper.make_node("Add", ["x", "w"], ["y"])
+    graph = helper.make_graph([add], "g", ends[:1], ends[1:], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
+
+
+def test_weights_in_other_files_lie_beside_the_graph_and_are_no_links(
+    tmp_path: Path, plugins: Plugins
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(16))
+    (folder / "soft").symlink_to(secret)
+    os.link(secret, folder / "hard")
+    for number, location in enumerate((str(secret), "../secret", "soft", "hard", "nosuch")):
+        path = _with_weights_at(folder / f"{number}.onnx", location)
+        with pytest.raises(InvalidInputError, match="no valid ONNX model"):
+            plugins.open_source(f"onnx:{path}")
+    (folder / "weights").write_bytes(bytes(16))
+    beside = _with_weights_at(folder / "beside.onnx", "weights")
+    assert Graph.read(beside).inputs[0].shape == ("n", 4)
+
+
+def test_operators_that_onnxruntime_lacks_are_refused(tmp_path: Path, plugins: Plugins) -> None:
+    value = helper.make_tensor_value_info
+    ends = [value(name, TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+    inner = helper.make_graph(
+        [helper.make_node("Evil", ["x"], ["z"], domain="evil.ops")],
+        "inner",
+        [],
+        [value("z", TensorProto.FLOAT, ["n", 4])],
+    )
+    condition = helper.make_node(
+        "Constant", [], ["c"], value=helper.make_tensor("c", TensorProto.BOOL, [], [True])
+    )
+    either = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    graph = helper.make_graph([condition, either], "g", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("evil.ops", 1)]
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets), path)
+    with pytest.raises(InvalidInputError, match=r"has operators of evil\.ops"):
+        plugins.open_source(f"onnx:{path}")

@@ -1,9 +1,12 @@
 """How a text becomes token ids, and a request becomes texts."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, normalizers
 
 from regraft.contract import SourceModel, TextInputs
 from regraft.errors import InvalidInputError, TooLargeError
@@ -39,6 +42,31 @@ def test_batch_is_padded_to_its_longest_row_and_masked(task: TextClassification)
     encoded = task.encode(["hello", "hello world again"])
     assert encoded["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     assert encoded["input_ids"][0, 3:].tolist() == [0, 0]
+
+
+def test_a_text_is_counted_as_tokenizers_that_decompose_it_see_it() -> None:
+    """U+FDFA is eighteen characters to them."""
+    assert TextClassification.check("\ufdfa" * 5_000) is None
+    told = TextClassification.check("\ufdfa" * 100_000)
+    assert told == "the text has 1,800,000 characters; at most 100,000 are taken"
+    assert TextClassification.check("é" * MAX_CHARACTERS) is None
+    assert TextClassification.check("é" * (MAX_CHARACTERS + 1)) is not None
+
+
+def test_the_longest_text_that_is_taken_is_encoded_in_no_time(minilm: SourceModel) -> None:
+    """Also by a tokenizer that decomposes it, which once took 2.5 s and 280 MB."""
+    inputs = minilm.inputs
+    assert isinstance(inputs, TextInputs)
+    tokenizer = Tokenizer.from_buffer(inputs.tokenizer)
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    decomposing = TextInputs(inputs.tensors, tokenizer.to_str().encode(), 128)
+    task = TextClassification(decomposing, ("a", "b"))
+    text = "\ufdfa" * 5_555
+    assert task.check(text) is None
+    task.encode(["warm"])
+    begin = time.process_time()
+    task.encode([text])
+    assert time.process_time() - begin < 1
 
 
 def test_text_without_a_word_is_still_a_row(task: TextClassification) -> None:

@@ -1,6 +1,8 @@
 """What a replica is made of, and how it bears its clients."""
 
+import contextlib
 import socket
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ import psutil
 import pytest
 
 from tests.server.conftest import Server
+from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import replicas, wait_until
 
 pytestmark = pytest.mark.ray
@@ -72,3 +75,28 @@ def test_docs_are_a_page_that_needs_no_network(server: Server) -> None:
     assert page.status_code == 200
     assert "/v1/adaptations" in page.text
     assert "https://" not in page.text.replace("https://www.apache.org", "")
+
+
+SLOW = 500
+"""Clients that begin a request and do not end it."""
+
+
+def test_slow_clients_hold_nobody_up_and_are_told_to_go(server: Server) -> None:
+    """Half of them in their headers, half in their body."""
+    address = urlsplit(server.url)
+    head = b"POST /v2/models/tweets/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for number in range(SLOW):
+            client = socket.create_connection((address.hostname, address.port), 30)
+            slow.append(stack.enter_context(client))
+            client.sendall(head if number % 2 else head + b"\r\n{")
+        sender = by_http_client(server.url, "/v2/models/tweets/predict", predict_body("fine"))
+        with loaded([sender] * 2, 40) as tally:
+            begin = time.monotonic()
+            ends = [client.recv(100)[:12] for client in slow]
+            took = time.monotonic() - begin
+    assert set(ends) == {b"HTTP/1.1 408"}
+    assert took < 20
+    assert tally.failures == []
+    assert tally.answered > 100

@@ -13,6 +13,7 @@ from regraft.adaptations.context import Context
 from regraft.adaptations.run import run
 from regraft.errors import RegraftError
 from regraft.plugins import Plugins
+from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 
@@ -58,8 +59,11 @@ def launch(identifier: str, settings: Settings, registry: Registry) -> None:
 
 def _watch(ended: Any, identifier: str, registry: Registry) -> None:
     """Record the failure of a process that could not do so itself, such as one out of memory."""
+    why = ""
     try:
         ray.get(ended)
     except ray.exceptions.RayError as error:
-        kind = type(error).__name__
-        registry.runs.fail(identifier, f"The process of the adaptation ended early ({kind}).")
+        why = f" ({type(error).__name__})"
+    # One that came to its end has told so, unless the database was away: then nothing is known.
+    reason = f"The process of the adaptation ended early{why}."
+    patiently(lambda: registry.runs.fail(identifier, reason))

@@ -10,6 +10,7 @@ from typing import Any
 from regraft.domain import Adaptation, Event
 from regraft.errors import CancelledRunError
 from regraft.plugins import Plugins
+from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 
@@ -40,14 +41,15 @@ class Context:
         if not self.recorded:
             self.listen(Event(0, datetime.now(UTC), kind, data))
             return
-        event = self.registry.runs.record(self.adaptation.id, kind, data)
+        event = patiently(lambda: self.registry.runs.record(self.adaptation.id, kind, data))
         self.listen(event)
         self.plugins.notify("adaptation_reported", self.adaptation, event)
 
     def cancelled(self) -> bool:
         if not self.recorded:
             return self.stop()
-        return self.stop() or self.registry.runs.cancel_requested(self.adaptation.id)
+        asked = self.registry.runs.cancel_requested
+        return self.stop() or patiently(lambda: asked(self.adaptation.id))
 
     def aside(self) -> "Context":
         """The same run, for work whose stages are counted as one of this one's."""

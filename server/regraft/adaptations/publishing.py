@@ -10,6 +10,7 @@ from regraft.adaptations.request import Request
 from regraft.adaptations.work import Work
 from regraft.domain import JSON, ModelVersion
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
+from regraft.registry.patience import patiently
 
 
 def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
@@ -36,9 +37,8 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
         lineage=origin,
     )
     summary = _summary(work, report, parity, learnt.choice)
-    return registry.models.publish(
-        request.spec.name, manifest.store(registry.blobs), summary, _moves(work, report)
-    )
+    stored, moves = manifest.store(registry.blobs), _moves(work, report)
+    return patiently(lambda: registry.models.publish(request.spec.name, stored, summary, moves))
 
 
 def _moves(work: Work, report: JSON) -> bool:

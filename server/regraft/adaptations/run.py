@@ -1,6 +1,7 @@
 """One adaptation from beginning to end."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +23,7 @@ from regraft.errors import (
     RegraftError,
     RunFailedError,
 )
+from regraft.registry.patience import patiently
 
 log = logging.getLogger("regraft.adaptations")
 
@@ -51,7 +53,7 @@ def _finish(context: Context, state: State, data: JSON) -> None:
     """Record the final state, and tell of it once."""
     runs, identifier = context.registry.runs, context.adaptation.id
     result = data if state == State.SUCCEEDED else None
-    if runs.finish(identifier, state, data.get("reason"), result):
+    if patiently(lambda: runs.finish(identifier, state, data.get("reason"), result)):
         context.report(str(state), data)
         context.plugins.notify("adaptation_finished", runs.get(identifier))
 
@@ -60,8 +62,10 @@ def _failure(error: BaseException) -> JSON:
     problems = {"problems": error.as_dicts()} if isinstance(error, DataError) else {}
     if isinstance(error, RegraftError):
         return {"reason": str(error), "status": error.status, **problems}
-    log.exception("adaptation failed")
-    return {"reason": f"{type(error).__name__}: {error}", "status": 500}
+    # What it says may name files or rows, which are not for whoever may read the run.
+    where = secrets.token_hex(6)
+    log.error("adaptation failed: %s", where, exc_info=error)
+    return {"reason": f"An internal error. The log tells more under {where}.", "status": 500}
 
 
 def _stages(context: Context) -> JSON:

@@ -21,6 +21,7 @@ from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
 from regraft.errors import CancelledRunError, RunFailedError
 from regraft.plugins import Plugins
+from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
@@ -171,9 +172,8 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
 
     given: Parcel = ray.get(parcel)
     registry = Registry(given.settings.resolved_home, given.settings.database)
-    asked = _asked_now_and_then(
-        partial(registry.runs.cancel_requested, given.adaptation.id), ASK_SECONDS
-    )
+    cancelled = partial(registry.runs.cancel_requested, given.adaptation.id)
+    asked = _asked_now_and_then(partial(patiently, cancelled), ASK_SECONDS)
     context = Context(
         given.adaptation, registry, Plugins.load(), given.settings, stop=asked, recorded=False
     )

@@ -59,6 +59,7 @@ def submit(
     """
     spec = parse_spec(values)
     _check_uploaded(spec, services)
+    services.check_source(spec.source)
     check_request(spec, services.plugins)
     services.admit(spec)
     adaptation, new = services.registry.runs.submit(

@@ -18,6 +18,7 @@ def list_sources(services: ForAnyone) -> JSON:
 @router.get("/sources/{reference:path}", response_description="The source model")
 def show_one_source(reference: str, services: ForAnyone) -> JSON:
     """Modality, licence, origin, parameters and features of a source model, by any reference."""
+    services.check_source(reference)
     return show_source(reference, services.plugins)
 
 

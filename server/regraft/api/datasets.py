@@ -58,5 +58,5 @@ def delete(services: ForWriters, identifier: str) -> None:
 
 def _refuse_announced(length: str, limit: int) -> None:
     """Refuse what is known to be too large before it is sent; the rest is counted as it comes."""
-    if length.isdigit() and int(length) > limit:
+    if length.isascii() and length.isdigit() and int(length) > limit:
         raise TooLargeError(f"The data set is larger than {limit:,} bytes.")

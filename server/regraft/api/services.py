@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
+from regraft.adaptations.request import AUTO
 from regraft.api.live_metrics import LiveMetrics
 from regraft.domain import JSON, AdaptationSpec
+from regraft.errors import ForbiddenError
 from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.caller import LOCAL, Caller
 from regraft.identity.scopes import Scope
 from regraft.plugins import Plugins
+from regraft.reference import Reference
 from regraft.registry.paging import Page, Window
 from regraft.registry.store import Registry
 from regraft.settings import Settings
@@ -37,6 +40,25 @@ class Services:
     @cached_property
     def live_metrics(self) -> LiveMetrics:
         return LiveMetrics(self.registry)
+
+    def check_source(self, reference: str) -> None:
+        """ForbiddenError for a source model that this caller may not have the server open: by a
+        path of its disk, a class of its packages, or a name of the hub, of which nobody knows what
+        it holds. Those of the catalogue are for everybody."""
+        if Scope.ADMIN in self.caller.scopes:
+            return
+        name = Reference.parse(reference).target
+        listed = self.settings.allowed_sources.split(",")
+        beginnings = [start.strip() for start in listed if start.strip()]
+        if name in (AUTO, *self.plugins.sources) or (
+            ".." not in reference and any(map(reference.startswith, beginnings))
+        ):
+            return
+        raise ForbiddenError(
+            f"'{reference[:60]}' is not in the catalogue (GET /v1/sources): it takes the scope "
+            f"'{Scope.ADMIN}', or an administrator who lists its beginning in "
+            "REGRAFT_ALLOWED_SOURCES."
+        )
 
     def seen_by(self, caller: Caller) -> "Services":
         return replace(self, registry=self.registry.within(caller.view), caller=caller)

@@ -25,6 +25,9 @@ BUFFER: Final = 2**18
 DRAINING: Final = 2
 # How long a request begun before a change of replicas, such as an upload, may still take.
 HARD_STOP: Final = 60
+# How long a replica may take to answer, and a client to send the next piece of what it sends.
+ANSWER_SECONDS: Final = 300
+SILENCE_SECONDS: Final = 60
 # HAProxy 2.8 takes 97 characters of "<folder>/<node id, 56 digits>/admin.sock" (measured).
 LONGEST_FOLDER: Final = 97 - len("/") - 56 - len("/admin.sock")
 
@@ -95,8 +98,11 @@ def _haproxy(instance: Instance) -> dict[str, str]:
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        # Inference is idempotent, so a request whose replica died is sent to another.
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response response-timeout",
+        # Inference is idempotent, so a request whose replica died is sent to another; one that
+        # takes for ever would do so there too.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(ANSWER_SECONDS),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(SILENCE_SECONDS),
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(BUFFER),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 4))),
         # Every request would be written down for a process in Python to count once more.

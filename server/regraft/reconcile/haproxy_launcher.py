@@ -9,8 +9,9 @@ metrics and unauthenticated statistics to every interface, and lets every local 
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
 Where no replica answers it calls that an internal error, of which clients ask no more.
-It sends replicas whatever comes: to refuse a request costs one as much as half an answer. And Ray
-would listen to each client for whether it leaves, which our replicas do themselves, at less cost.
+It waits as long as it takes for a request to come in whole. It sends replicas whatever comes: to
+refuse a request costs one as much as half an answer. And Ray would listen to each client for
+whether it leaves, which our replicas do themselves, at less cost.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -31,7 +32,12 @@ from itertools import pairwise
 from pathlib import Path
 
 PRIVATE_SECTIONS = frozenset({"frontend prometheus", "listen stats"})
-OPTIONS = ("    option http-buffer-request", "    option dontlog-normal")
+OPTIONS = (
+    "    option http-buffer-request",
+    "    option dontlog-normal",
+    # Of the headers, and of as much of the body as is buffered.
+    "    timeout http-request 10s",
+)
 _ANY_INTERFACE = re.compile(r"^(\s+bind )\*?:(\d+)")
 # Ray's default only: another value is the user's. Slowest answer at a kill: 1.04 s, now .43 s.
 _SLOW_CONNECT = re.compile(r"^(\s+timeout connect )5s$")

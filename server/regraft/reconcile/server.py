@@ -1,5 +1,6 @@
 """The life of a server on this machine: it leaves nothing behind, and finds what others left."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -57,11 +58,14 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         registry.runs.take_over()
         shutil.rmtree(registry.home.statistics, ignore_errors=True)
         registry.models.synchronise()
+        registry.home.stopping.unlink(missing_ok=True)
         stop_on_signals()
         try:
             _deploy(settings, control, ports)
             yield at
         finally:
+            with contextlib.suppress(OSError):  # such as a disk that is full: then it stops so
+                registry.home.stopping.touch()
             _stop(settings)
             end_orphans(instance.id, GRACE)
 

@@ -25,12 +25,14 @@ class BlobStore:
         return self.root / sha256[:2] / sha256
 
     def put(self, content: bytes) -> Blob:
-        """Store the bytes; a crash leaves the blob complete or absent."""
+        """Store the bytes, also where those that were stored are damaged; a crash leaves the blob
+        complete or absent."""
         blob = Blob(hashlib.sha256(content).hexdigest(), len(content))
         target = self.path(blob.sha256)
         try:
             os.utime(target)  # it is young again: cleaning leaves it
-        except FileNotFoundError:
+            self.verified(blob.sha256)
+        except (FileNotFoundError, CorruptBlobError):
             write_atomically(target, content)
         return blob
 

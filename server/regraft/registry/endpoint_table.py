@@ -71,5 +71,10 @@ def revisions(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in directory.glob("[0-9]*.json"))
 
 
+def stopping(directory: Path) -> Path:
+    """The file that is beside the tables while their server stops."""
+    return directory / "stopping"
+
+
 def _path(directory: Path, revision: int) -> Path:
     return directory / f"{revision:012d}.json"

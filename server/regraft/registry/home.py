@@ -12,6 +12,7 @@ from typing import IO
 
 from regraft.errors import ConflictError, InvalidInputError
 from regraft.registry.blobs import BlobStore
+from regraft.registry.endpoint_table import stopping
 
 TRIES, PAUSE = 10, 0.05
 """Of an owner to lock the home, seconds apart, while others look whether it is owned."""
@@ -34,6 +35,11 @@ class Home:
     @property
     def tables(self) -> Path:
         return self.root / "endpoints"
+
+    @property
+    def stopping(self) -> Path:
+        """Is there while the server stops: what asks whether it is ready shall send no more."""
+        return stopping(self.tables)
 
     @property
     def cache(self) -> Path:

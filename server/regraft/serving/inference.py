@@ -13,7 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from regraft.contract import Array, Arrays, Task, TensorSpec
-from regraft.errors import NotReadyError, TooLargeError, UnknownNameError, UnsupportedError
+from regraft.errors import (
+    NotReadyError,
+    TooLargeError,
+    TooSlowError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.caller import Caller
 from regraft.registry.endpoint_table import Route
@@ -40,6 +46,8 @@ EXTENSIONS = [
     "model_repository",
     "statistics",
 ]
+BODY_SECONDS = 120
+"""That a client may take to send what it asks."""
 MOST_NAMES = 10
 """Of wrong tensors that an error tells."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
@@ -300,15 +308,19 @@ class Inference:
     async def _body(self, request: Request) -> bytes:
         """The body, decoded; counted while it streams in."""
         chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.caps.body:
-                raise TooLargeError(f"The body is larger than {self.caps.body:,} bytes.")
-            chunks.append(chunk)
-        body = b"".join(chunks)
-        return protocol.decode_content(
-            body, request.headers.get("content-encoding"), self.caps.body
-        )
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > self.caps.body:
+                        raise TooLargeError(f"The body is larger than {self.caps.body:,} bytes.")
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise TooSlowError(f"The body was not whole after {BODY_SECONDS} seconds.") from None
+        body, encoding = b"".join(chunks), request.headers.get("content-encoding")
+        if not encoding:
+            return body
+        return await asyncio.to_thread(protocol.decode_content, body, encoding, self.caps.body)
 
 
 def _inputs(asked: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regraft.errors import NotReadyError, UnknownNameError
 from regraft.plugins import Plugins
-from regraft.registry.endpoint_table import EndpointTable, Route, revisions
+from regraft.registry.endpoint_table import EndpointTable, Route, revisions, stopping
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
 from regraft.serving.memory import BackboneMemory
@@ -62,8 +62,9 @@ class Pool:
 
     @property
     def ready(self) -> bool:
-        """Whether every endpoint of the current table that is ours can answer."""
-        return self.revision >= 0 and not self.missing
+        """Whether every endpoint of the current table that is ours can answer, and the server does
+        not stop."""
+        return self.revision >= 0 and not self.missing and not stopping(self.tables).exists()
 
     @property
     def missing(self) -> list[str]:
