@@ -25,6 +25,7 @@ from regraft.reconcile.haproxy_launcher import real_binary
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
 from tests.server.conftest import Server, copy_home
+from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import instance_processes, wait_until
 
 pytestmark = pytest.mark.ray
@@ -115,6 +116,33 @@ def _check_keys(url: str, home: Home) -> None:
     wait_until(lambda: _status(url, made["key"]) == 401, 5, "the revoked key to be refused")
 
 
+def _check_stop(process: "subprocess.Popen[bytes]", url: str, key: str) -> None:
+    """It is not ready from the first moment on, answers all that it took, and exits with 0."""
+    headers = {"Authorization": f"Bearer {key}"}
+    sender = by_http_client(url, "/v2/models/tiny/predict", predict_body("fine"), headers)
+    with loaded([sender] * 6, 60) as tally:
+        wait_until(lambda: tally.answered > 60, 20, "load")
+        process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        wait_until(lambda: not _is_ready(url), 1, "no readiness")
+        assert process.wait(30) == 0
+        took = time.monotonic() - begin
+    print(tally)
+    assert took < 15
+    # Whoever comes later finds nobody, or is told to come again.
+    assert {failure.split("(")[0] for failure in tally.failures} <= {
+        "ConnectionRefusedError",
+        "503",
+    }
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/v2/health/ready", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def test_survives_a_kill_goes_on_with_its_work_stops_soon_and_leaves_nothing(
     start: Any, home: Home, key: str, reviews: Path, tiny_bert: Path
 ) -> None:
@@ -131,10 +159,7 @@ def test_survives_a_kill_goes_on_with_its_work_stops_soon_and_leaves_nothing(
     assert registry.runs.get(run).reason is None
     assert registry.runs.get(run).interrupted == 1
     assert [version.version for version in registry.models.versions("later")] == [1]
-    process.send_signal(signal.SIGTERM)
-    begin = time.monotonic()
-    assert process.wait(30) == 0
-    assert time.monotonic() - begin < 15
+    _check_stop(process, url, key)
     assert instance_processes(home.root) == []
 
 
