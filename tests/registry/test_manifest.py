@@ -1,5 +1,6 @@
 """Manifests and inputs records come back as they were stored."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,15 @@ from pydantic import ValidationError
 from regraft.contract import Feature, TensorSpec, TextInputs
 from regraft.domain import Blob
 from regraft.registry.blobs import BlobStore, CorruptBlobError
+from regraft.registry.home import Home
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 
 INPUTS = TextInputs((TensorSpec("input_ids", "INT64", ("batch", "length")),), b"\x00tokens", 128)
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path)
+def blobs(tmp_path: Path, artifacts: str | None) -> BlobStore:
+    return Home(tmp_path, artifacts).blobs
 
 
 def manifest(blobs: BlobStore) -> Manifest:
@@ -54,7 +56,7 @@ def test_records_of_unlike_encoding_have_unlike_keys(blobs: BlobStore) -> None:
 
 def test_lost_tokenizer_is_found_out(blobs: BlobStore) -> None:
     record = InputsRecord.store(INPUTS, blobs)
-    blobs.path(record.files["tokenizer"].sha256).unlink()
+    assert blobs.remove(record.files["tokenizer"].sha256, math.inf)
     with pytest.raises(CorruptBlobError, match="missing"):
         record.restore(TextInputs, blobs)
 

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -31,7 +30,7 @@ class Runner:
 
     def run(self, identifier: str) -> None:
         """To the end, which is recorded; then the process goes."""
-        registry = Registry(Path(self.settings.resolved_home), self.settings.database)
+        registry = Registry.of(self.settings)
         adaptation = registry.runs.get(identifier)
         context = Context(adaptation, registry, Plugins.load(), self.settings)
         try:

@@ -65,7 +65,7 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
     head = final.head if temperature is None else cooled(final.head, temperature)
     with work.context.stage("export"):
         blob = work.context.registry.blobs.put(_graph(head, learnt))
-    outputs = open_head(work.context.registry.blobs.path(blob.sha256))(test)
+    outputs = open_head(work.context.registry.blobs.verified(blob.sha256))(test)
     calibration = None
     if temperature is not None:
         calibration = _calibration(work, temperature, (say(final.head, test), outputs))
@@ -123,7 +123,7 @@ def _reference(work: Work, learnt: Learnt, head: "LinearHead | nn.Module") -> Ou
     source's graph as it is."""
     module = learnt.module or work.request.source.module(learnt.feature)
     if module is None:
-        path = work.context.registry.blobs.path(learnt.backbone.sha256)
+        path = work.context.registry.blobs.verified(learnt.backbone.sha256)
         return plain_outputs(path, head, work.task)
     return torch_outputs(module, head, work.task)
 
@@ -131,7 +131,7 @@ def _reference(work: Work, learnt: Learnt, head: "LinearHead | nn.Module") -> Ou
 def _parity(work: Work, graphs: tuple[Blob, Blob], reference: Outputs) -> Parity:
     """Backbone and head as they will be served, against the reference."""
     backbone = work.open(graphs[0])
-    served_head = open_head(work.context.registry.blobs.path(graphs[1].sha256))
+    served_head = open_head(work.context.registry.blobs.verified(graphs[1].sha256))
 
     def exported(rows: Sequence[Any]) -> Array:
         return np.asarray(served_head(backbone.features(work.task.encode(rows))))

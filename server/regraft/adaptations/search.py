@@ -171,7 +171,7 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
     import ray
 
     given: Parcel = ray.get(parcel)
-    registry = Registry(given.settings.resolved_home, given.settings.database)
+    registry = Registry.of(given.settings)
     cancelled = partial(registry.runs.cancel_requested, given.adaptation.id)
     asked = _asked_now_and_then(partial(patiently, cancelled), ASK_SECONDS)
     context = Context(

@@ -38,7 +38,7 @@ class Work:
         return self.context.settings.threads or available_cpus()
 
     def open(self, blob: Blob, gpu: bool = False) -> Backbone:
-        return Backbone(self.context.registry.blobs.path(blob.sha256), Runtime(gpu=gpu))
+        return Backbone(self.context.registry.blobs.verified(blob.sha256), Runtime(gpu=gpu))
 
     def exported(self, feature: Feature) -> Blob:
         """The frozen backbone that ends at this feature."""

@@ -30,7 +30,7 @@ class ControlPlane:
 
     def __serve_build_asgi_app__(self) -> Any:
         settings = self.settings
-        registry = Registry(settings.resolved_home, settings.database)
+        registry = Registry.of(settings)
         start = partial(launch, settings=settings, registry=registry)
         queue = Queue(registry.runs, start, most_running(settings))
         services = Services(

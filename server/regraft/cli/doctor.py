@@ -45,7 +45,7 @@ def clean(dry: bool, home: str | None, as_json: bool) -> None:
     """Remove what nothing needs any more, such as the files of deleted versions. Nothing younger
     than a day goes. A server does this by itself, every hour."""
     settings = settings_from(home=home)
-    registry = Registry(settings.resolved_home, settings.database)
+    registry = Registry.of(settings)
     cleaned = make_clean(registry, retention_of(settings), dry).as_dict()
     if as_json:
         print_json(cleaned)
@@ -64,7 +64,7 @@ def backup(file: Path, home: str | None, as_json: bool) -> None:
     """Write the home into a new FILE, also while a server runs on it. Keep it as you would keep the
     home: it holds the data sets and the hashes of keys."""
     settings = settings_from(home=home)
-    made = make_backup(Registry(settings.resolved_home, settings.database), file)
+    made = make_backup(Registry.of(settings), file)
     if as_json:
         print_json(made)
     else:

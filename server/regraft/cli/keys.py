@@ -59,7 +59,7 @@ class RemoteKeys:
 def opened(settings: Settings) -> Iterator[Keys]:
     """Whoever owns the files of a home needs no key to make one, also while a server runs on it."""
     if settings.url is None:
-        yield Registry(settings.resolved_home, settings.database).keys
+        yield Registry.of(settings).keys
         return
     with Client(settings.url) as client:
         yield RemoteKeys(client)

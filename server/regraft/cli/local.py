@@ -22,7 +22,7 @@ class LocalBackend:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.registry = Registry(settings.resolved_home, settings.database)
+        self.registry = Registry.of(settings)
         self.plugins = Plugins.load()
 
     def adapt(self, spec: AdaptationSpec, detach: bool, show: Any) -> JSON:

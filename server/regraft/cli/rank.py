@@ -50,7 +50,7 @@ def rank(**given: Any) -> None:
     sources = asked.split(",") if asked else catalogued(plugins.task(given["task"]), plugins)
     values = {name: value for name, value in given.items() if value is not None}
     spec = parse_spec({"name": "ranking", "source": "any", **values})
-    registry = Registry(settings.resolved_home, settings.database)
+    registry = Registry.of(settings)
     run = Adaptation("ranking", spec, State.RUNNING, datetime.now(UTC))
     context = Context(run, registry, plugins, settings, listen=_tell, recorded=False)
     found = rank_sources(context, spec, load_data(context, spec), sources)

@@ -26,7 +26,7 @@ class Patient:
     settings: Settings
 
     def registry(self) -> Registry:
-        return Registry(self.settings.resolved_home, self.settings.database)
+        return Registry.of(self.settings)
 
 
 Check = Callable[[Patient], Iterable[Finding]]

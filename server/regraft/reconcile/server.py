@@ -42,7 +42,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     check_traces()
     check_exposure(settings)
     issuer_of(settings)
-    registry = Registry(settings.resolved_home, settings.database)
+    registry = Registry.of(settings)
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
     ports = _ports(settings)
     at = Addresses(*(_reachable(settings.host, port) for port in ports))

@@ -65,7 +65,8 @@ def _snapshot(home: Home, folder: Path) -> Path:
 
 def _files(home: Home) -> Iterator[Path]:
     yield from (path for name in SECRETS if (path := home.root / name).is_file())
-    for folder in FOLDERS:
+    # What another store keeps is there when the home is restored.
+    for folder in FOLDERS[1:] if home.artifacts else FOLDERS:
         files = sorted(path for path in (home.root / folder).rglob("*") if path.is_file())
         yield from (path for path in files if not path.name.startswith("."))
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from regraft.domain import Blob
@@ -12,6 +13,16 @@ from regraft.errors import RegraftError
 
 class CorruptBlobError(RegraftError):
     """A stored blob whose bytes are not those that its name promises."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A blob of a store: its bytes, and when it was last stored, in seconds as `time.time` counts
+    them."""
+
+    sha256: str
+    size: int
+    changed: float
 
 
 class BlobStore:
@@ -36,9 +47,27 @@ class BlobStore:
             write_atomically(target, content)
         return blob
 
-    def paths(self) -> Iterator[Path]:
-        """All blobs' files."""
-        return (path for path in self.root.glob("??/*") if not path.name.startswith("."))
+    def entries(self) -> Iterator[Entry]:
+        """All blobs."""
+        for path in self.root.glob("??/*"):
+            if not path.name.startswith("."):
+                state = path.stat()
+                yield Entry(path.name, state.st_size, state.st_mtime)
+
+    def remove(self, sha256: str, before: float) -> bool:
+        """Remove a blob that was last stored before this time; whether it went.
+
+        Somebody who stores the same bytes again at this moment either finds no file and writes one,
+        or touches this one, which is then put back.
+        """
+        path = self.path(sha256)
+        aside = path.with_name(f".old-{sha256}")
+        os.replace(path, aside)
+        if aside.stat().st_mtime >= before:
+            os.replace(aside, path)
+            return False
+        aside.unlink()
+        return True
 
     def __contains__(self, sha256: object) -> bool:
         return isinstance(sha256, str) and self.path(sha256).is_file()

@@ -2,13 +2,11 @@
 a day: somebody may be about to name it."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import delete, select
 
@@ -53,13 +51,15 @@ class Cleaned:
         return {"removed": self.counts, "bytes": self.size}
 
 
-def clean(registry: Registry, retention: Retention, dry: bool = False) -> Cleaned:
-    """Remove, or with `dry` only count, what is not needed.
+def clean(
+    registry: Registry, retention: Retention, dry: bool = False, now: float | None = None
+) -> Cleaned:
+    """Remove, or with `dry` only count, what is not needed `now`, a time as `time.time` tells it.
 
     Raises CorruptBlobError where the manifest of a version cannot be read: what it names is not
     known then, and no blob goes.
     """
-    cleaned, now = Cleaned(), time.time()
+    cleaned, now = Cleaned(), time.time() if now is None else now
     needed = set(_needed(registry))
     needed.update(_exports(registry.home, cleaned, dry, now))
     _blobs(registry.home, needed, cleaned, dry, now)
@@ -90,24 +90,11 @@ def _exports(home: Home, cleaned: Cleaned, dry: bool, now: float) -> Iterator[st
 
 
 def _blobs(home: Home, needed: set[str], cleaned: Cleaned, dry: bool, now: float) -> None:
-    for path in home.blobs.paths():
-        state = path.stat()
-        if path.name in needed or now - state.st_mtime < DAY:
+    for entry in home.blobs.entries():
+        if entry.sha256 in needed or now - entry.changed < DAY:
             continue
-        if dry or _removed(path, now):
-            cleaned.add("blobs", size=state.st_size)
-
-
-def _removed(path: Path, now: float) -> bool:
-    """Whether it went: somebody who stores the same bytes again at this moment either finds no file
-    and writes one, or touches this one, which is then put back."""
-    aside = path.with_name(f".old-{path.name}")
-    os.replace(path, aside)
-    if now - aside.stat().st_mtime < DAY:
-        os.replace(aside, path)
-        return False
-    aside.unlink()
-    return True
+        if dry or home.blobs.remove(entry.sha256, now - DAY):
+            cleaned.add("blobs", size=entry.size)
 
 
 def _half_written(home: Home, cleaned: Cleaned, dry: bool, now: float) -> None:

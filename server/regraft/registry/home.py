@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from regraft.errors import ConflictError, InvalidInputError
 from regraft.registry.blobs import BlobStore
 from regraft.registry.endpoint_table import stopping
+from regraft.registry.shared_blobs import SharedBlobStore
 
 TRIES, PAUSE = 10, 0.05
 """Of an owner to lock the home, seconds apart, while others look whether it is owned."""
@@ -20,13 +22,16 @@ TRIES, PAUSE = 10, 0.05
 
 @dataclass(frozen=True)
 class Home:
-    """Paths under one root. Everything durable is in the database and the blobs."""
+    """Paths under one root. Everything durable is in the database and the blobs. These are in the
+    store at the URI `artifacts` if there is one, of which the home then has copies."""
 
     root: Path
+    artifacts: str | None = None
 
-    @property
+    @cached_property
     def blobs(self) -> BlobStore:
-        return BlobStore(self.root / "blobs")
+        folder = self.root / "blobs"
+        return SharedBlobStore(folder, self.artifacts) if self.artifacts else BlobStore(folder)
 
     @property
     def database_url(self) -> str:

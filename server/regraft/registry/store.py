@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Engine
 
@@ -17,20 +18,33 @@ from regraft.registry.rollouts import RolloutRegistry
 from regraft.registry.runs import RunRegistry
 from regraft.registry.schema import connect
 from regraft.registry.uploads import UploadRegistry
+from regraft.settings import Settings
 
 
 class Registry:
     """Models, runs, uploads, keys and blobs of a home directory and its database, as far as they
     are seen."""
 
-    def __init__(self, root: Path, database: str | None = None, view: View = EVERYTHING) -> None:
-        self.home = Home(root).create()
+    def __init__(
+        self,
+        root: Path,
+        database: str | None = None,
+        view: View = EVERYTHING,
+        artifacts: str | None = None,
+    ) -> None:
+        self.home = Home(root, artifacts).create()
         self.database = database
         self.view = view
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The registry that the settings name."""
+        home, database = settings.resolved_home, settings.database
+        return cls(home, database, artifacts=settings.artifacts)
+
     def within(self, view: View) -> "Registry":
         """The same registry as somebody else sees it."""
-        other = Registry(self.home.root, self.database, view)
+        other = Registry(self.home.root, self.database, view, self.home.artifacts)
         other.engine = self.engine
         return other
 

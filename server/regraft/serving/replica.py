@@ -57,6 +57,8 @@ class ReplicaOptions:
     """Whether callers must send an API key of the home."""
     issuer: Issuer | None = None
     """Whose tokens are taken as well."""
+    artifacts: str | None = None
+    """Where what is published is kept, if not in the home: a URI."""
     only: str | None = None
     """The one endpoint of a replica that is not the shared pool's."""
 
@@ -71,7 +73,7 @@ class Serving:
 
 def serving(options: ReplicaOptions) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
-    home = Home(options.root)
+    home = Home(options.root, options.artifacts)
     runtime = Runtime(options.threads, options.gpu, home.optimised)
     pool = new_pool(home, runtime, options.only, options.backbones)
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")
