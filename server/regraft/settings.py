@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     """The `aud` that its tokens must have."""
     oidc_keys: str | None = None
     """Where its public keys are (JWKS): a URL or a file."""
+    max_rate: Annotated[float, Field(gt=0)] | None = None
+    """Requests a second of one caller, at each replica and at the control plane; any number unless
+    it is given."""
     allowed_sources: str = ""
     """What source models begin with that every caller may have the server open, besides those of
     the catalogue: paths, `hf:OWNER/` and the like, with commas between. Others take `admin`."""

@@ -1,7 +1,10 @@
 """What a replica is made of, and how it bears its clients."""
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +15,7 @@ import pytest
 
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
-from tests.server.processes import replicas, wait_until
+from tests.server.processes import instance_processes, replicas, wait_until
 
 pytestmark = pytest.mark.ray
 ABORTS = 100
@@ -100,3 +103,32 @@ def test_slow_clients_hold_nobody_up_and_are_told_to_go(server: Server) -> None:
     assert took < 20
     assert tally.failures == []
     assert tally.answered > 100
+
+
+JOIN = """
+import ray, sys
+ray.init(address=sys.argv[1], log_to_driver=False)
+print("joined")
+"""
+
+
+def test_nobody_joins_the_ray_who_has_not_its_token(server: Server, tmp_path: Path) -> None:
+    """A token is code execution: none but the user who started the server can read it."""
+    token = server.home.ray_token
+    assert token.stat().st_mode & 0o777 == 0o600
+    lines = [process.cmdline() for process in instance_processes(server.home.root)]
+    address = next(
+        word.partition("=")[2] for line in lines for word in line if word.startswith("--gcs-addr")
+    )
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+
+    def join(**more: str) -> "subprocess.CompletedProcess[str]":
+        env = {**plain, "HOME": str(tmp_path), **more}
+        command = [sys.executable, "-c", JOIN, address]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+
+    assert join(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token)).stdout == "joined\n"
+    for other in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+        refused = join(**other)
+        assert refused.returncode != 0
+        assert "uthenti" in refused.stderr

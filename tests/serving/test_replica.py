@@ -4,7 +4,10 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
+from regraft.identity.new_key import NewKey
+from regraft.identity.scopes import Scope
 from regraft.registry.home import Home
+from regraft.registry.store import Registry
 from regraft.serving.batcher import Limits
 from regraft.serving.metrics import summed
 from regraft.serving.replica import ReplicaOptions, serving
@@ -20,3 +23,16 @@ def test_what_it_saw_last_is_written_down(tmp_path: Path) -> None:
     assert [count for (family, _), count in counted.items() if family == "regraft_requests"] == [
         [3]
     ]
+
+
+def test_a_caller_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "home")
+    key = registry.keys.create(NewKey(name="a-key", scopes=[Scope.PREDICT]))["key"]
+    limits = (Limits(8, 64), 10**6, 10**6)
+    options = ReplicaOptions(registry.home.root, 1, *limits, 60, auth=True, rate=2)
+    headers = {"authorization": f"Bearer {key}"}
+    with TestClient(serving(options).http) as client:
+        answers = [client.get("/v2/models/none", headers=headers) for _ in range(8)]
+        assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 3
+        assert answers[-1].headers["retry-after"] == "1"
+        assert client.get("/v2/health/ready").status_code == 200

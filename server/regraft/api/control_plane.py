@@ -8,8 +8,9 @@ from regraft.adaptations.actor import launch
 from regraft.adaptations.queue import Queue
 from regraft.api.app import build_app
 from regraft.api.services import Services
-from regraft.identity.authenticator import anybody
+from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.issuer import issuer_of
+from regraft.identity.pace import paced
 from regraft.plugins import Plugins
 from regraft.reconcile.applications import DedicatedApplications
 from regraft.reconcile.guard import Guard
@@ -33,6 +34,9 @@ class ControlPlane:
         registry = Registry.of(settings)
         start = partial(launch, settings=settings, registry=registry)
         queue = Queue(registry.runs, start, most_running(settings))
+        known: Authenticator = anybody
+        if settings.auth:
+            known = paced(registry.keys.authenticator(issuer_of(settings)), settings.max_rate)
         services = Services(
             registry=registry,
             plugins=Plugins.load(),
@@ -40,9 +44,7 @@ class ControlPlane:
             launch=lambda identifier: queue.step(),
             metrics=partial(asyncio.to_thread, prometheus, registry.home.statistics),
             admit=lambda spec: check_workers(spec.workers, settings),
-            authenticate=registry.keys.authenticator(issuer_of(settings))
-            if settings.auth
-            else anybody,
+            authenticate=known,
         )
         placer = Placer(registry, DedicatedApplications(settings))
         cleaning = Hourly(partial(clean, registry, retention_of(settings)))

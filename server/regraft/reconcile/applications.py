@@ -64,6 +64,7 @@ def replica_options(
         local=is_loopback(settings.host),
         auth=settings.auth,
         issuer=issuer_of(settings),
+        rate=settings.max_rate,
         artifacts=settings.artifacts,
         only=only,
     )

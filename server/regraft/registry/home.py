@@ -76,6 +76,11 @@ class Home:
         return self.root / "pepper"
 
     @property
+    def ray_token(self) -> Path:
+        """What lets processes into the Ray that is started for this home."""
+        return self.root / "ray-token"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

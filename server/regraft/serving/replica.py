@@ -15,7 +15,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from regraft.identity.authenticator import anybody, bearers
+from regraft.identity.authenticator import Authenticator, anybody, bearers
+from regraft.identity.pace import paced
 from regraft.identity.tokens import Issuer
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
@@ -57,6 +58,8 @@ class ReplicaOptions:
     """Whether callers must send an API key of the home."""
     issuer: Issuer | None = None
     """Whose tokens are taken as well."""
+    rate: float | None = None
+    """Requests a second that each caller may send."""
     artifacts: str | None = None
     """Where what is published is kept, if not in the home: a URI."""
     only: str | None = None
@@ -85,7 +88,9 @@ def serving(options: ReplicaOptions) -> Serving:
     caps = Caps(options.max_body, options.max_json, options.cached)
     traces = traces_wanted()
     watchers = Watchers(told, statistics, traces)
-    known = bearers(home.keys, home.pepper, options.issuer) if options.auth else anybody
+    known: Authenticator = anybody
+    if options.auth:
+        known = paced(bearers(home.keys, home.pepper, options.issuer), options.rate)
     inference = Inference(pool, batcher, watchers, caps, version("regraft"), known)
 
     @asynccontextmanager

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import ray
 
 from regraft.errors import InvalidInputError
+from regraft.identity.pepper import token_file
+from regraft.registry.home import Home
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
@@ -30,6 +32,8 @@ def start(settings: Settings) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not settings.address:
+        _let_in_ours_alone(settings)
     local = {
         "num_cpus": available_cpus(),
         "include_dashboard": False,
@@ -42,6 +46,14 @@ def start(settings: Settings) -> None:
         configure_logging=True,
         **({} if settings.address else local),
     )
+
+
+def _let_in_ours_alone(settings: Settings) -> None:
+    """Ray asks for a token by itself, and would make one that every user of the machine can read.
+    What we start inherits it; people find it in the home."""
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        home = Home(settings.resolved_home).create()
+        os.environ.setdefault("RAY_AUTH_TOKEN", token_file(home.ray_token).read_text())
 
 
 def most_running(settings: Settings) -> int:
