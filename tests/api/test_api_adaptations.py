@@ -1,5 +1,7 @@
 """Submitting, looking at and cancelling adaptations."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from regraft.domain import State
@@ -131,3 +133,12 @@ def test_a_project_with_too_many_is_told_to_come_back(open_site):
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "30"
     assert "as many as it may have" in answer.json()["detail"]
+
+
+def test_fifty_who_submit_at_once_with_one_key_make_one_adaptation(site):
+    data = site.upload()
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: site.submit("one", data=data), range(50)))
+    assert {answer.status_code for answer in answers} == {202}
+    (identifier,) = {answer.json()["id"] for answer in answers}
+    assert [run.id for run in site.registry.runs.all()] == [identifier]

@@ -47,3 +47,28 @@ def test_an_upload_is_listed_shown_and_deleted(site):
     assert site.http.delete(path).status_code == 204
     assert site.http.get(path).status_code == 404
     assert site.submit(data=first).status_code == 404
+
+
+def test_an_upload_in_parts_becomes_a_data_set(site):
+    begun = site.http.post("/v1/uploads?filename=rows.csv").json()
+    path = f"/v1/uploads/{begun['id']}"
+    assert begun == {"id": begun["id"], "filename": "rows.csv", "offset": 0}
+    assert site.http.patch(f"{path}?offset=0", content=b"text,").json()["offset"] == 5
+    wrong = site.http.patch(f"{path}?offset=0", content=b"label\n")
+    assert (wrong.status_code, site.http.get(path).json()["offset"]) == (409, 5)
+    assert site.http.patch(f"{path}?offset=5", content=b"label\na,b\n").json()["offset"] == 15
+    for _ in range(2):
+        made = site.http.post(f"{path}/complete")
+        assert made.status_code == 201
+        assert made.json()["reference"] == f"dataset:{begun['id']}"
+    assert site.submit(data=made.json()["reference"]).status_code == 202
+    assert site.http.get(path).status_code == 404
+
+
+def test_a_part_beyond_the_limit_is_refused(open_site):
+    site = open_site(max_upload=10)
+    path = f"/v1/uploads/{site.http.post('/v1/uploads?filename=a.csv').json()['id']}"
+    assert site.http.patch(f"{path}?offset=0", content=b"x" * 11).status_code == 413
+    assert site.http.patch(f"{path}?offset=0", content=b"x" * 10).status_code == 200
+    assert site.http.delete(path).status_code == 204
+    assert site.http.get(path).status_code == 404

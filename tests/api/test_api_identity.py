@@ -15,7 +15,7 @@ from regraft.api.services import Allowed
 from regraft.identity.keys import ApiKey
 from regraft.identity.scopes import Scope
 
-OWNED = ("/v1/adaptations/{", "/v1/models/{", "/v1/endpoints/{", "/v1/datasets/{")
+OWNED = ("/v1/adaptations/{", "/v1/models/{", "/v1/endpoints/{", "/v1/datasets/{", "/v1/uploads/{")
 
 
 @pytest.fixture
@@ -46,6 +46,8 @@ def asked(site: Any) -> Iterator[tuple[str, APIRoute, Callable[..., Any]]]:
     for route in sorted(routes, key=lambda one: getattr(one, "methods", None) == {"DELETE"}):
         if isinstance(route, APIRoute) and route.path not in PUBLIC:
             identifier = upload.id if "datasets" in route.path else run.id
+            if route.path.startswith("/v1/uploads/"):
+                identifier = site.registry.partial_uploads.begin("rows.csv")["id"]
             path = route.path.replace(":path}", "}").format(**known, identifier=identifier)
             for method in route.methods:
                 yield f"{method} {route.path}", route, _asking(site, method, path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from regraft.domain import AdaptationSpec
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
 
@@ -152,3 +153,11 @@ def test_an_endpoint_ends_a_version_is_deleted_and_the_home_is_cleaned(
     would = regraft("clean", "--dry-run", "--json").json
     assert would["removed"]["blobs"] >= 3
     assert regraft("clean").out.startswith(f"removed: {would['removed']['blobs']} blobs; ")
+
+
+def test_an_adaptation_that_waits_is_cancelled(regraft: Any, fresh_home: Home) -> None:
+    spec = AdaptationSpec(name="later", source="minilm-l6", data="dataset:d-0")
+    run = Registry(fresh_home.root).runs.submit(spec)[0].id
+    assert regraft("adaptations", "cancel", run, "--json").json["state"] == "cancelled"
+    assert "cancelled" in regraft("adaptations", "cancel", run).out
+    assert regraft("adaptations", "cancel", "a-0").code == 2

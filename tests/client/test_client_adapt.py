@@ -1,5 +1,7 @@
 """Submitting and following a run."""
 
+import contextlib
+import random
 import time
 
 import pytest
@@ -129,3 +131,36 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(client, server, spec):
         client.adapt(spec, False, interrupt)
     (run,) = server.registry.runs.all()
     assert run.state == State.CANCELLED
+
+
+def test_a_large_file_is_sent_in_parts_whatever_breaks(client, server, spec, tmp_path, monkeypatch):
+    """Of every third part half comes before the connection breaks."""
+    monkeypatch.setattr("regraft.client.uploading.PART", 50_000)
+    content = random.Random(0).randbytes(640_000)
+    large = tmp_path / "large.csv"
+    large.write_bytes(content)
+    parts = []
+
+    async def breaking(app, scope, receive, send):
+        if scope.get("method") != "PATCH":
+            return await app(scope, receive, send)
+        parts.append(scope["query_string"])
+        if len(parts) % 3:
+            return await app(scope, receive, send)
+        sent = []
+
+        async def half():
+            message = await receive()
+            if sent:
+                raise ConnectionResetError
+            sent.append(message)
+            return {**message, "body": message["body"][:7], "more_body": True}
+
+        with contextlib.suppress(ConnectionResetError):
+            await app(scope, half, send)
+        raise ConnectionResetError
+
+    server.front = breaking
+    run = client.adapt(spec.model_copy(update={"test": str(large)}), True, silent)
+    assert server.registry.uploads.path(run["spec"]["test"]).read_bytes() == content
+    assert len(parts) > 640_000 // 50_000

@@ -1,9 +1,10 @@
 """A home in one file, and back."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
@@ -70,7 +71,18 @@ def rewritten(source: Path, target: Path, name: str, content: bytes) -> Path:
     return target
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "uploads/../../evil", "blobs/evil", "x"])
+EVIL = [
+    *("../evil", "/etc/evil", "uploads/../../evil", "blobs/evil", "x", "", "/", ".", ".."),
+    "./evil",
+    *("uploads/d-../../evil", "uploads/d-1/evil", "uploads/evil", "uploads/d-", "uploads//d-evil"),
+    *("UPLOADS/d-evil", "uploads/d-Evil", "uploads/d-evil ", "uploads\\..\\evil", "C:\\evil"),
+    *("uploads/d-evil..csv", "blobs/sha256/aa/evil", f"blobs/sha256/../{'a' * 64}", "~/evil"),
+    *(f"blobs/sha256/aa/{'a' * 63}", f"blobs/sha256/aa/{'A' * 64}", "pepper/evil", "keys.json/"),
+    *("regraft.db/evil", "regraft.db-journal", "endpoints/000000000001.json", "ray-token"),
+]
+
+
+@pytest.mark.parametrize("name", EVIL)
 def test_an_archive_that_holds_anything_else_is_refused(
     registry: Registry, tmp_path: Path, name: str
 ) -> None:
@@ -80,6 +92,35 @@ def test_an_archive_that_holds_anything_else_is_refused(
         restore(bad, Home(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_link_is_written_as_the_text_that_it_is(registry: Registry, tmp_path: Path) -> None:
+    backup(registry, tmp_path / "copy.zip")
+    link = ZipInfo("uploads/d-link.csv")
+    link.external_attr = 0o120777 << 16
+    with ZipFile(tmp_path / "copy.zip", "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    restore(tmp_path / "copy.zip", Home(tmp_path / "other"))
+    made = tmp_path / "other" / "uploads" / "d-link.csv"
+    assert not made.is_symlink()
+    assert made.read_text() == "/etc/passwd"
+
+
+def test_entries_that_share_their_bytes_are_refused(registry: Registry, tmp_path: Path) -> None:
+    """Of which a small archive could hold any number (CVE-2024-0450)."""
+    backup(registry, tmp_path / "copy.zip")
+    with ZipFile(tmp_path / "copy.zip", "a", ZIP_DEFLATED) as archive:
+        archive.writestr("uploads/d-0.csv", b"0" * 10**7)
+        first = archive.getinfo("uploads/d-0.csv")
+        for number in range(1, 50):
+            other = copy.copy(first)
+            other.filename = other.orig_filename = f"uploads/d-{number}.csv"
+            archive.filelist.append(other)
+            archive.NameToInfo[other.filename] = other
+        archive._didModify = True  # type: ignore[attr-defined]
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        restore(tmp_path / "copy.zip", Home(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_damaged_blob_is_found_and_nothing_is_left(registry: Registry, tmp_path: Path) -> None:

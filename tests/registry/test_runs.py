@@ -1,5 +1,7 @@
 """Adaptations: their states, their keys and their events."""
 
+import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -142,3 +144,29 @@ def test_a_project_has_so_many_at_a_time_and_a_replay_is_no_new_one(runs: RunReg
     assert len(runs.all()) == 2
     runs.request_cancel(second.id)
     assert runs.submit(SPEC, most=2)[1]
+
+
+RACES = int(os.environ.get("REGRAFT_TEST_RACES", "20"))
+"""200 are all."""
+
+
+def test_who_cancels_while_a_run_ends_finds_one_end_and_the_run_tells_one(
+    runs: RunRegistry,
+) -> None:
+    ends: Counter[State] = Counter()
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(RACES):
+            run = runs.submit(SPEC)[0].id
+            runs.start(run)
+
+            def end(run: str = run) -> bool:
+                state = State.CANCELLED if runs.cancel_requested(run) else State.SUCCEEDED
+                return runs.finish(run, state)
+
+            ended, asked = pool.submit(end), pool.submit(runs.request_cancel, run)
+            assert ended.result()
+            assert asked.result().id == run
+            assert not runs.finish(run, State.FAILED)
+            ends[runs.get(run).state] += 1
+    print(dict(ends))
+    assert set(ends) <= {State.SUCCEEDED, State.CANCELLED}

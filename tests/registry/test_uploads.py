@@ -1,10 +1,14 @@
 """Uploaded data sets: ids of our own, a limit, and nothing left of what failed."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from regraft.domain import AdaptationSpec, Upload
 from regraft.errors import ConflictError, InvalidInputError, TooLargeError, UnknownNameError
@@ -80,3 +84,24 @@ def test_an_upload_is_listed_shown_and_deleted_unless_it_is_needed(
     assert registry.uploads.all() == [second]
     with pytest.raises(UnknownNameError):
         registry.uploads.delete(first.id)
+
+
+NAMES = int(os.environ.get("REGRAFT_TEST_NAMES", "500"))
+"""5,000 are all."""
+
+
+@given(filename=st.text(max_size=300) | st.from_regex(r"(\.\./|/|\\\\|\x00|~|%2e)+.{0,20}\.csv"))
+@settings(
+    max_examples=NAMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_name_of_a_file_leaves_the_folder(tmp_path: Path, filename: str) -> None:
+    """Nor the database, of which it becomes a row."""
+    registry = Registry(tmp_path / "home")
+    with suppress(InvalidInputError):
+        made = receive(registry.uploads, filename, b"x")
+        path = registry.uploads.path(made.reference)
+        assert path.parent == registry.home.uploads
+        assert path.name.startswith(made.id)
+        registry.uploads.delete(made.id)
+    assert {path.name for path in tmp_path.iterdir()} == {"home"}
+    assert {path.name for path in registry.home.root.iterdir()} <= {"regraft.db", "uploads"}

@@ -11,6 +11,7 @@ import ray
 from regraft.adaptations.context import Context
 from regraft.adaptations.run import run
 from regraft.errors import RegraftError
+from regraft.logs import log_lines
 from regraft.plugins import Plugins
 from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
@@ -26,6 +27,7 @@ class Runner:
 
     def __init__(self, settings: Settings) -> None:
         os.nice(YIELDING)
+        log_lines()
         self.settings = settings
 
     def run(self, identifier: str) -> None:

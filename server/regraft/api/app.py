@@ -6,13 +6,23 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from regraft.api import adaptations, catalogue, datasets, endpoints, keys, models, operations
+from regraft.api import (
+    adaptations,
+    catalogue,
+    datasets,
+    endpoints,
+    keys,
+    models,
+    operations,
+    uploads,
+)
 from regraft.api.audit import Audited
+from regraft.api.identified import Identified
 from regraft.api.problems import RESPONSES, add_problem_handlers
 from regraft.api.rendering import StandardJSON
 from regraft.api.services import Allowed, Services
 
-RESOURCES = (datasets, adaptations, models, endpoints, keys, catalogue, operations)
+RESOURCES = (datasets, uploads, adaptations, models, endpoints, keys, catalogue, operations)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 PUBLIC = ("/v1/health",)
 
@@ -40,6 +50,7 @@ def build_app(services: Services) -> FastAPI:
     app.state.services = services
     add_problem_handlers(app)
     app.add_middleware(Audited, audit=services.registry.audit)
+    app.add_middleware(Identified)
     for router in ROUTERS:
         check_guarded(router)
         app.include_router(router)

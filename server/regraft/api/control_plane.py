@@ -11,6 +11,7 @@ from regraft.api.services import Services
 from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.issuer import issuer_of
 from regraft.identity.pace import paced
+from regraft.logs import log_lines
 from regraft.plugins import Plugins
 from regraft.reconcile.applications import DedicatedApplications
 from regraft.reconcile.guard import Guard
@@ -27,6 +28,7 @@ class ControlPlane:
     """One replica; its state is the registry's, so another can take its place."""
 
     def __init__(self, settings: Settings) -> None:
+        log_lines()
         self.settings = settings
 
     def __serve_build_asgi_app__(self) -> Any:

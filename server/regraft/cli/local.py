@@ -63,6 +63,9 @@ class LocalBackend:
     def adaptation(self, identifier: str) -> JSON:
         return self.registry.runs.get(identifier).as_dict()
 
+    def cancel(self, identifier: str) -> JSON:
+        return self.registry.runs.request_cancel(identifier).as_dict()
+
     def endpoint(self, name: str) -> JSON:
         return self.registry.models.endpoint(name).as_dict()
 

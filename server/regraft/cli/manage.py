@@ -134,6 +134,16 @@ def show_adaptation(identifier: str, **given: Any) -> None:
     print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
 
 
+@adaptations.command("cancel")
+@click.argument("identifier", metavar="ID")
+@common
+def cancel_adaptation(identifier: str, **given: Any) -> None:
+    """Ask an adaptation to stop; one that has ended is left as it is."""
+    with open_backend(chosen_settings(given)) as backend:
+        found = backend.cancel(identifier)
+    print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
+
+
 @click.group()
 def datasets() -> None:
     """Data sets that were uploaded to a server."""

@@ -58,9 +58,21 @@ class Client:
         if detach:
             return run
         try:
-            return self._outcome(identifier, self._follow(identifier, show))
+            return self.outcome(identifier, show)
         except KeyboardInterrupt:
             raise self._cancelled(identifier) from None
+
+    def outcome(self, identifier: str, show: Show = lambda kind, data: None) -> JSON:
+        """The result of an adaptation once it has ended; `show` is told of each event until then.
+
+        Raises CancelledRunError for one that was cancelled, RemoteError with its reason for one
+        that failed.
+        """
+        return self._outcome(identifier, self._follow(identifier, show))
+
+    def cancel(self, identifier: str) -> JSON:
+        """Ask an adaptation to stop; one that has ended is left as it is."""
+        return self.connection.ask("POST", _path("adaptations", identifier, "cancel"), json={})
 
     def listing(self, kind: str) -> list[JSON]:
         """All models, adaptations, endpoints, datasets, sources, tasks, strategies or plugins."""
@@ -187,7 +199,7 @@ class Client:
 
     def _cancelled(self, identifier: str) -> CancelledRunError:
         """Cancel the run, and wait until it has ended."""
-        run = self.connection.ask("POST", _path("adaptations", identifier, "cancel"), json={})
+        run = self.cancel(identifier)
         deadline = time.monotonic() + CANCEL_WAIT
         while not is_final(run) and time.monotonic() < deadline:
             time.sleep(PAUSE)

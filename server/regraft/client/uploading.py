@@ -2,12 +2,18 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from regraft.client.connection import Connection
+from regraft.client.following import persist
 from regraft.client.packing import Packing
 from regraft.domain import JSON, UPLOADED, AdaptationSpec
 from regraft.errors import DataError, Problem
 from regraft.reference import located
+
+UPLOADS = "/v1/uploads"
+PART = 32 * 2**20
+"""Bytes of a part; a file of no more is sent at once."""
 
 
 def with_uploads(spec: AdaptationSpec, connection: Connection) -> AdaptationSpec:
@@ -76,7 +82,27 @@ def _checked(name: str, folders: bool) -> Path:
 
 def _upload(path: Path, connection: Connection) -> str:
     with path.open("rb") as file:
+        if path.stat().st_size > PART:
+            return _in_parts(path.name, file, connection)
         answer = connection.ask(
             "POST", "/v1/datasets", params={"filename": path.name}, content=file
         )
     return str(answer["reference"])
+
+
+def _in_parts(name: str, file: IO[bytes], connection: Connection) -> str:
+    """Part by part: of one whose answer does not come the server is asked how far it got."""
+    begun = persist(lambda: connection.ask("POST", UPLOADS, params={"filename": name}))
+    address = f"{UPLOADS}/{begun['id']}"
+
+    def send() -> JSON:
+        offset = connection.ask("GET", address)["offset"]
+        file.seek(offset)
+        part = file.read(PART)
+        if not part:
+            return {"offset": offset, "whole": True}
+        return connection.ask("PATCH", address, params={"offset": offset}, content=part)
+
+    while not persist(send).get("whole"):
+        pass
+    return str(persist(lambda: connection.ask("POST", f"{address}/complete"))["reference"])

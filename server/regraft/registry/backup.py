@@ -101,11 +101,18 @@ def _extract(archive: Path, target: Path) -> int:
             names = opened.namelist()
             if DATABASE not in names or len(set(names)) < len(names):
                 raise InvalidInputError(f"{archive} is no backup of regraft.")
+            _check_apart(opened, archive)
             for name in names:
                 _extract_one(opened, name, target)
     except (BadZipFile, OSError, EOFError) as error:
         raise InvalidInputError(f"{archive} cannot be read: {error}") from error
     return len(names)
+
+
+def _check_apart(opened: ZipFile, archive: Path) -> None:
+    """BadZipFile if entries share bytes: a small archive of them would fill any disk."""
+    if sum(one.compress_size for one in opened.infolist()) > archive.stat().st_size:
+        raise BadZipFile("entries overlap")
 
 
 def _extract_one(archive: ZipFile, name: str, target: Path) -> None:

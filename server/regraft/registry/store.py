@@ -13,6 +13,7 @@ from regraft.registry.feedback import FeedbackRegistry
 from regraft.registry.home import Home
 from regraft.registry.keys import KeyRegistry
 from regraft.registry.models import ModelRegistry
+from regraft.registry.partial_uploads import PartialUploads
 from regraft.registry.removal import RemovalRegistry
 from regraft.registry.rollouts import RolloutRegistry
 from regraft.registry.runs import RunRegistry
@@ -75,6 +76,10 @@ class Registry:
     @cached_property
     def uploads(self) -> UploadRegistry:
         return UploadRegistry(self.engine, self.home.uploads, self.view)
+
+    @property
+    def partial_uploads(self) -> PartialUploads:
+        return PartialUploads(self.uploads)
 
     @cached_property
     def audit(self) -> AuditLog:

@@ -34,22 +34,20 @@ class UploadRegistry:
 
     async def receive(self, filename: str, chunks: AsyncIterator[bytes], limit: int) -> Upload:
         """Store a streamed body of at most `limit` bytes."""
-        suffix = SUFFIX.search(filename.lower())
-        if suffix is None:
-            raise InvalidInputError(f"The file name '{filename[:60]}' has no suffix such as .csv.")
-        identifier = f"d-{secrets.token_hex(6)}"
+        suffix, identifier = suffix_of(filename), new_id()
         self.directory.mkdir(parents=True, exist_ok=True)
         partial = self.directory / f".{identifier}"
         try:
             digest, size = await _write(partial, chunks, limit)
-            partial.rename(self.directory / f"{identifier}{suffix[0]}")
+            partial.rename(self.directory / f"{identifier}{suffix}")
         finally:
             partial.unlink(missing_ok=True)
         upload = Upload(identifier, filename[:255], digest, size, datetime.now(UTC))
-        await asyncio.to_thread(self._insert, upload)
+        await asyncio.to_thread(self.insert, upload)
         return upload
 
-    def _insert(self, upload: Upload) -> None:
+    def insert(self, upload: Upload) -> None:
+        """Record what is stored."""
         with self.engine.begin() as connection:
             values = {**vars(upload), "project": self.view.project}
             connection.execute(insert(datasets).values(**values))
@@ -75,12 +73,11 @@ class UploadRegistry:
 
     def path(self, reference: str) -> Path:
         """The stored file of `dataset:ID`."""
-        return self._path(self.get(reference.removeprefix(UPLOADED)))
+        return self.stored(self.get(reference.removeprefix(UPLOADED)))
 
-    def _path(self, upload: Upload) -> Path:
-        suffix = SUFFIX.search(upload.filename.lower())
-        assert suffix is not None, "it was looked at when it came"
-        return self.directory / f"{upload.id}{suffix[0]}"
+    def stored(self, upload: Upload) -> Path:
+        """The file of an upload."""
+        return self.directory / f"{upload.id}{suffix_of(upload.filename)}"
 
     def user_of(self, identifier: str) -> str | None:
         """An adaptation that is not at its end and names this data set."""
@@ -101,10 +98,22 @@ class UploadRegistry:
             )
         with self.engine.begin() as connection:
             connection.execute(delete(datasets).where(datasets.c.id == identifier))
-        self._path(upload).unlink(missing_ok=True)
+        self.stored(upload).unlink(missing_ok=True)
 
     def _seen(self) -> ColumnElement[bool]:
         return true() if self.view.everywhere else datasets.c.project == self.view.project
+
+
+def new_id() -> str:
+    return f"d-{secrets.token_hex(6)}"
+
+
+def suffix_of(filename: str) -> str:
+    """Of a file name that says its format; InvalidInputError for any other."""
+    suffix = SUFFIX.search(filename.lower())
+    if suffix is None:
+        raise InvalidInputError(f"The file name '{filename[:60]}' has no suffix such as .csv.")
+    return suffix[0]
 
 
 def _upload(row: "Row[Any]") -> Upload:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from regraft.contract import Array, Arrays, Task
 from regraft.errors import InvalidInputError, RegraftError
+from regraft.logs import REQUEST, request_id
 from regraft.serving.batcher import Batches
 from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
@@ -21,7 +22,6 @@ from regraft.serving.traces import Trace
 log = logging.getLogger("regraft.serving")
 
 CLIENT_CLOSED = 499
-LONGEST_ID = 128
 
 
 @dataclass
@@ -57,6 +57,7 @@ def recorded(
     """A call whose record is told at its end, whatever becomes of it, under the name that the
     endpoint has then."""
     call = Call(request_id(identifier), batches=None if trace is None else [])
+    mark = REQUEST.set(call.id)
     try:
         yield call
         call.status = call.status or 200
@@ -67,6 +68,7 @@ def recorded(
         call.status = CLIENT_CLOSED
         raise
     finally:
+        REQUEST.reset(mark)
         seconds = time.perf_counter() - call.begin
         if trace is not None:
             trace.end(call, name())
@@ -83,13 +85,6 @@ def recorded(
                 lookup=call.lookup,
             )
         )
-
-
-def request_id(given: str | None) -> str:
-    """The id that a client gave its request, if it is of use as one; else one of our own."""
-    if given and len(given) <= LONGEST_ID and given.isascii() and given.isprintable():
-        return given
-    return secrets.token_hex(8)
 
 
 def logged(error: Exception) -> str:

@@ -22,11 +22,12 @@ from regraft.errors import (
 )
 from regraft.identity.authenticator import Authenticator, anybody
 from regraft.identity.caller import Caller
+from regraft.logs import LONGEST_ID
 from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
-from regraft.serving.call import LONGEST_ID, Call, recorded, told
+from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.gate import caller_of

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from regraft.identity.authenticator import Authenticator, anybody, bearers
 from regraft.identity.pace import paced
 from regraft.identity.tokens import Issuer
+from regraft.logs import log_lines
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
@@ -144,7 +145,7 @@ class Replica:
     method that a gRPC request names."""
 
     def __init__(self, options: ReplicaOptions) -> None:
-        logging.getLogger("regraft").setLevel(logging.INFO)
+        log_lines()
         self.serving = serving(options)
 
     def __serve_build_asgi_app__(self) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from regraft.errors import InvalidInputError
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest of the revisions in `versions`; a test holds it to them."""
 
 
