@@ -1,8 +1,8 @@
 """Many adaptations at once by two projects of one server: whether all end, once, and in turn.
 
-`python -m benchmarks.crowd --each 25`: both submit theirs at the same moment, with API keys of their
-own; what is over the quota is refused and tried again. Fair is that of any two that end one after
-the other, the projects' counts differ by little while both have some left.
+`python -m benchmarks.crowd --each 25`: both submit theirs at the same moment, with API keys of
+their own; what is over the quota is refused and tried again. Fair is that neither project is ever
+far ahead of the other while both have some left.
 """
 
 import argparse

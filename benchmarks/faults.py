@@ -1,7 +1,9 @@
 """What ends a training early, for a strategy of each kind, on a server of its own.
 
 `python -m benchmarks.faults`: a worker is killed after the first epoch, a run is cancelled then,
-and a run has a budget that ends it. Each line tells what came of it.
+and a run has a budget that ends it. Each line tells what came of it. Last a worker is killed when a
+tenth, a half and nine tenths of the epochs are trained, and the outcome compared with that of the
+same run without it.
 """
 
 import argparse
@@ -32,14 +34,15 @@ JSON = dict[str, Any]
 
 @dataclass
 class Story:
-    """What a run told; `at_epoch` is called at the end of its first epoch."""
+    """What a run told; `at_epoch` is called once, at the end of this epoch, counted from 1."""
 
     at_epoch: Callable[["Story"], None] = lambda story: None
+    epoch: int = 1
     told: list[tuple[str, JSON]] = field(default_factory=list)
 
     def hear(self, kind: str, data: JSON) -> None:
         self.told.append((kind, data))
-        if kind == "epoch" and len(self.all_of("epoch")) == 1:
+        if kind == "epoch" and len(self.all_of("epoch")) == self.epoch:
             self.at_epoch(self)
 
     def all_of(self, kind: str) -> list[JSON]:
@@ -57,6 +60,24 @@ def killed(client: Client, spec: AdaptationSpec) -> str:
     assert len(story.all_of("worker")) == 2
     assert epochs == sorted(set(epochs)), "no epoch was trained twice"
     return f"version {result['version']} after epochs {epochs}, none of them twice"
+
+
+def resumed(client: Client, spec: AdaptationSpec) -> str:
+    """Killed early, in the middle and late: the same figures as if nothing had happened."""
+    epochs = int(spec.options["epochs"])
+    wanted = client.adapt(spec, False, Story().hear)["metrics"]
+    found = {}
+    for share in (0.1, 0.5, 0.9):
+        story = Story(kill_a_worker, max(1, round(share * epochs)))
+        metrics = client.adapt(spec, False, story.hear)["metrics"]
+        assert len(story.all_of("worker")) == 2, "it was killed"
+        trained = [data["epoch"] for data in story.all_of("epoch")]
+        again = len(trained) - len(set(trained))
+        assert again <= 1
+        found[f"{share:.0%}"] = (metrics == wanted, again)
+    assert all(same for same, _ in found.values()), (found, wanted)
+    told = ", ".join(f"at {at}: {again} epochs again" for at, (_, again) in found.items())
+    return f"{epochs} epochs, the same metrics each time; {told}"
 
 
 def cancelled(client: Client, spec: AdaptationSpec) -> str:
@@ -122,6 +143,18 @@ def main() -> None:
                     )
                     found = check(client, spec)
                     print(f"{STRATEGIES[strategy]:13} {strategy:12} {fault:10} {found}", flush=True)
+            options = {"epochs": 10, "patience": 10, "least_steps": 0}
+            spec = AdaptationSpec(
+                data=str(data),
+                source=args.source,
+                name="resumed",
+                strategy="full",
+                options=options,
+                force=True,
+            )
+            print(
+                f"{'parameter':13} {'full':12} {'resumed':10} {resumed(client, spec)}", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -105,6 +105,18 @@ def test_an_export_is_kept_while_it_is_used(registry: Registry) -> None:
     assert clean(registry, Retention()).counts == {"exports": 1, "blobs": 1}
 
 
+def test_an_optimised_copy_goes_with_its_graph(registry: Registry) -> None:
+    manifest = publish(registry)
+    for name in (manifest.backbone.sha256, "0" * 64):
+        folder = registry.home.optimised / f"{name}-hardware"
+        folder.mkdir(parents=True)
+        (folder / "graph.onnx").write_bytes(b"12345")
+    later = time.time() + 2 * DAY
+    assert clean(registry, Retention(), now=later).counts == {"optimised copies": 1}
+    (left,) = registry.home.optimised.iterdir()
+    assert left.name.startswith(manifest.backbone.sha256)
+
+
 def test_what_was_half_written_and_what_runs_left_go(registry: Registry) -> None:
     spec = AdaptationSpec(name="m", source="s", data="dataset:d-0")
     going = registry.runs.submit(spec)[0].id

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from regraft.domain import JSON, ModelVersion
+from regraft.registry.manifest import Manifest
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import replicas, wait_until
@@ -77,12 +78,25 @@ def _answers(server: Server, name: str, version: str) -> Callable[[], bool]:
 
 
 def test_a_damaged_version_leaves_the_old_one_serving(server: Server) -> None:
+    """One whose manifest is none, then one whose graph is none."""
     models, blobs = server.registry.models, server.home.blobs
     tweets = models.version("tweets")
     models.publish("tough", tweets.manifest, summary(tweets), promote=True)
     wait_until(lambda: _all_answer(server, "tough", "1"), 10, "both replicas with version 1")
-    broken = blobs.put(b'{"format": 1, "nonsense": true}')
-    models.publish("tough", broken, summary(tweets), promote=True)
-    time.sleep(2)
-    assert [served_version(server, "tough") for _ in range(10)] == ["1"] * 10
-    models.promote("tough", 1)
+    whole = Manifest.load(tweets.manifest.sha256, blobs)
+    graph = whole.model_copy(update={"backbone": blobs.put(b"no graph"), "variant": None})
+    sender = by_http_client(server.url, "/v2/models/tough/predict", predict_body("fine"))
+    with loaded([sender] * 2, 20) as tally:
+        for broken in (blobs.put(b'{"format": 1, "nonsense": true}'), graph.store(blobs)):
+            published = models.publish("tough", broken, summary(tweets), promote=True)
+            wait_until(lambda: _failed(server, "tough"), 10, "a replica to have tried it")
+            time.sleep(1)
+            assert served_version(server, "tough") == "1"
+            assert published.version > 1
+            models.promote("tough", 1)
+    assert tally.failures == []
+
+
+def _failed(server: Server, name: str) -> bool:
+    """Whether a replica tells why the version that should answer does not."""
+    return name in httpx.get(f"{server.url}/v2/health/ready").json().get("failed", {})

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import delete, select
 
@@ -63,6 +64,7 @@ def clean(
     needed = set(_needed(registry))
     needed.update(_exports(registry.home, cleaned, dry, now))
     _blobs(registry.home, needed, cleaned, dry, now)
+    _optimised(registry.home, needed, cleaned, dry, now)
     _half_written(registry.home, cleaned, dry, now)
     _runs(registry, cleaned, dry, now)
     _uploads(registry, retention, cleaned, dry)
@@ -97,6 +99,20 @@ def _blobs(home: Home, needed: set[str], cleaned: Cleaned, dry: bool, now: float
             cleaned.add("blobs", size=entry.size)
 
 
+def _optimised(home: Home, needed: set[str], cleaned: Cleaned, dry: bool, now: float) -> None:
+    """Copies of graphs for this machine, of which the graph has gone or goes."""
+    for folder in home.optimised.glob("*"):
+        if folder.name.partition("-")[0] in needed or now - folder.stat().st_mtime < DAY:
+            continue
+        cleaned.add("optimised copies", size=_size(folder))
+        if not dry:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def _half_written(home: Home, cleaned: Cleaned, dry: bool, now: float) -> None:
     """What was written when its writer ended: its names begin with a dot."""
     for folder in (home.blobs.root, home.uploads, home.cache, home.tables, home.predictions):
@@ -114,8 +130,7 @@ def _runs(registry: Registry, cleaned: Cleaned, dry: bool, now: float) -> None:
     for folder in (registry.home.root / "runs").glob("*"):
         if folder.name in going or now - folder.stat().st_mtime < DAY:
             continue
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        cleaned.add("working directories", size=size)
+        cleaned.add("working directories", size=_size(folder))
         if not dry:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,90 @@
+"""Whether a server grows, and what it leaves: `python -m benchmarks.soak`.
+
+Ten thousand requests of every length, a tenth of which leave before they are answered, after as
+many that warm it up; told is how much the replicas grew between (at most 20 MiB). Then the server
+gets SIGKILL, and the next on its home is stopped as it should be: no process may be left.
+"""
+
+import argparse
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from benchmarks.load import body_length, request
+from benchmarks.overload import NAME, memory
+from benchmarks.server import running
+from benchmarks.serving import KINDS, TEXTS, publish
+from regraft.reconcile.environment import INSTANCE, Instance
+
+MOST = 20.0
+"""MiB."""
+
+
+def ask(address: tuple[str, int], count: int) -> int:
+    """So many requests by four connections in turn; how many were answered with 200."""
+    path, answered = f"/v2/models/{NAME}/infer", 0
+    bodies = [request(address[0], path, KINDS["text"].body(text).encode()) for text in TEXTS]
+    for number in range(count):
+        with socket.create_connection(address, 30) as connection:
+            connection.sendall(bodies[number % len(bodies)])
+            if number % 10 == 9:
+                continue
+            data = b""
+            while True:
+                piece = connection.recv(65536)
+                data += piece
+                head, whole, body = data.partition(b"\r\n\r\n")
+                if not piece or (whole and len(body) >= body_length(head)):
+                    break
+            answered += data.startswith(b"HTTP/1.1 200")
+    return answered
+
+
+def left(home: Path) -> list[str]:
+    """The processes of this home's servers."""
+    marker, found = Instance(home.resolve(), Path("/"), 0).id, []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(INSTANCE) == marker:
+                found.append(process.name())
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="Kept and reused if given.")
+    parser.add_argument("--requests", type=int, default=10_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rg") as scratch:
+        home = given.home or Path(scratch) / "home"
+        publish(home, KINDS["text"])
+        with running(home) as (process, url):
+            at = urlsplit(url)
+            address = (str(at.hostname), int(at.port or 80))
+            ask(address, given.requests)
+            before = memory()
+            answered = ask(address, given.requests)
+            time.sleep(2)
+            grown = memory() - before
+            print(
+                f"{answered} of {given.requests} answered, the others left; {before:.0f} MiB of "
+                f"replicas, {grown:+.1f} MiB"
+            )
+            process.kill()
+        with running(home):
+            print(f"killed and started again: {len(left(home))} processes")
+        orphans = left(home)
+        print(f"stopped: {len(orphans)} processes are left")
+        if grown > MOST or orphans:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
