@@ -56,18 +56,25 @@ WORDS = {
 }
 
 
+OWN_RAY = ("tests/server/test_lifecycle.py", "tests/training/test_ray_train.py")
+"""Tests that start a Ray of their own, and wait for it for much of their time."""
+
+
 def _needs_ray(test: str) -> bool:
     """By its name, which is all that a scheduler knows: where the tests are that have the mark."""
-    return test.startswith(("tests/server/", "tests/training/test_ray_train.py"))
+    return test.startswith(("tests/server/", *OWN_RAY))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One of the workers runs all that needs Ray, so that there is one server; it begins with that,
-    as the largest group. Of the others each test is a group."""
+    """One of the workers runs all that needs the server that tests share, so that there is one; it
+    begins with that, as the largest group. Another runs what starts a Ray of its own. Of the others
+    each test is a group."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneServer(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(OWN_RAY):
+                return "own ray"
             return "ray" if _needs_ray(nodeid) else nodeid
 
     return OneServer(config, log)

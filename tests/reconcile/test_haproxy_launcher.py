@@ -159,8 +159,8 @@ def test_replicas_notice_themselves_who_leaves(written: Path) -> None:
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 12
-    assert len(after) == len(before) + 5
+    assert len(set(after) - set(before)) == 13
+    assert len(after) == len(before) + 6
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:

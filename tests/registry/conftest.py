@@ -55,51 +55,60 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """The URI of an empty bucket of an S3 server of this process's own, which checks signatures."""
-    with tempfile.TemporaryDirectory(prefix="s3", ignore_cleanup_errors=True) as folder:
-        root, ports = Path(folder), _ports(4)
-        user = {"accessKey": "key", "secretKey": "a-secret"}
-        rights = {"name": "tests", "credentials": [user], "actions": ["Admin"]}
-        (root / "s3.json").write_text(json.dumps({"identities": [rights]}))
-        names = ("-master.port", "-volume.port", "-filer.port", "-s3.port")
-        process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("weed"),
-                "server",
-                f"-dir={root}",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-filer",
-                "-s3",
-                f"-s3.config={root / 's3.json'}",
-                "-master.volumeSizeLimitMB=64",
-                *(f"{name}={port}" for name, port in zip(names, ports, strict=True)),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield _bucket(
-                f"key:a-secret@artifacts?scheme=http&endpoint_override=127.0.0.1:{ports[3]}"
-            )
-        finally:
-            process.kill()
-            process.wait()
+    for last in (False, False, True):  # where somebody took one of its ports meanwhile
+        with tempfile.TemporaryDirectory(prefix="s3", ignore_cleanup_errors=True) as folder:
+            process, uri = _weed(Path(folder))
+            try:
+                bucket = _bucket(uri, process)
+                if bucket is not None:
+                    yield bucket
+                    return
+            finally:
+                process.kill()
+                process.wait()
+        assert not last, "the S3 server does not start"
 
 
-def _bucket(rest: str) -> str:
-    """The URI of the bucket, made once the server answers."""
+def _weed(root: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    ports = _ports(4)
+    user = {"accessKey": "key", "secretKey": "a-secret"}
+    rights = {"name": "tests", "credentials": [user], "actions": ["Admin"]}
+    (root / "s3.json").write_text(json.dumps({"identities": [rights]}))
+    names = ("-master.port", "-volume.port", "-filer.port", "-s3.port")
+    process = subprocess.Popen(
+        [
+            Path(sys.executable).with_name("weed"),
+            "server",
+            f"-dir={root}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-filer",
+            "-s3",
+            f"-s3.config={root / 's3.json'}",
+            "-master.volumeSizeLimitMB=64",
+            *(f"{name}={port}" for name, port in zip(names, ports, strict=True)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    at = f"127.0.0.1:{ports[3]}"
+    return process, f"key:a-secret@artifacts?scheme=http&endpoint_override={at}"
+
+
+def _bucket(rest: str, process: "subprocess.Popen[bytes]") -> str | None:
+    """The URI of the bucket, made once the server answers; None if it ends, or does not soon."""
     allowed, end = f"s3://{rest}&allow_bucket_creation=true", time.monotonic() + 60
     files, name = fs.FileSystem.from_uri(allowed)
-    while True:
+    while process.poll() is None and time.monotonic() < end:
         try:
             files.create_dir(name)
             with files.open_output_stream(f"{name}/probe") as stream:
                 stream.write(b"")
-            return f"s3://{rest}"
         except OSError:
-            if time.monotonic() > end:
-                raise
             time.sleep(0.2)
+        else:
+            return f"s3://{rest}"
+    return None
 
 
 def _ports(count: int) -> list[int]:

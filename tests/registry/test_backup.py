@@ -72,7 +72,7 @@ def rewritten(source: Path, target: Path, name: str, content: bytes) -> Path:
 
 
 EVIL = [
-    *("../evil", "/etc/evil", "uploads/../../evil", "blobs/evil", "x", "", "/", ".", ".."),
+    *("../evil", "/etc/evil", "uploads/../../evil", "blobs/evil", "x", "/", ".", ".."),
     "./evil",
     *("uploads/d-../../evil", "uploads/d-1/evil", "uploads/evil", "uploads/d-", "uploads//d-evil"),
     *("UPLOADS/d-evil", "uploads/d-Evil", "uploads/d-evil ", "uploads\\..\\evil", "C:\\evil"),

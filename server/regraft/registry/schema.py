@@ -197,7 +197,7 @@ datasets = Table(
     Column("project", String(63), nullable=False, server_default=DEFAULT_PROJECT),
     Column("filename", UsersString(255), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("size", BigInteger, nullable=False),
+    Column("size", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     Column("created", DateTime(timezone=True), nullable=False),
 )
 
