@@ -8,8 +8,8 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO
 
 from regraft.domain import JSON, Upload
 from regraft.errors import ConflictError, TooLargeError, UnknownNameError
@@ -107,7 +107,7 @@ class PartialUploads:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[IO[bytes]]:
+def _alone(path: Path) -> Iterator[BufferedRandom]:
     """The file, which nobody else writes meanwhile; ConflictError if somebody does."""
     with path.open("r+b") as file:
         try:
