@@ -8,7 +8,7 @@ import shutil
 import string
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -56,25 +56,25 @@ WORDS = {
 }
 
 
-OWN_RAY = ("tests/server/test_lifecycle.py", "tests/training/test_ray_train.py")
-"""Tests that start a Ray of their own, and wait for it for much of their time."""
-
-
 def _needs_ray(test: str) -> bool:
     """By its name, which is all that a scheduler knows: where the tests are that have the mark."""
-    return test.startswith(("tests/server/", *OWN_RAY))
+    return test.startswith(("tests/server/", "tests/training/test_ray_train.py"))
+
+
+def _needs_s3(test: str) -> bool:
+    return "[s3]" in test or test.startswith("tests/registry/test_shared_blobs.py")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One of the workers runs all that needs the server that tests share, so that there is one; it
-    begins with that, as the largest group. Another runs what starts a Ray of its own. Of the others
-    each test is a group."""
+    """One of the workers runs all that needs Ray, so that there is one server; it begins with that,
+    as the largest group. One runs all that needs an S3 server. Of the others each test is a
+    group."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneServer(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(OWN_RAY):
-                return "own ray"
+            if _needs_s3(nodeid):
+                return "s3"
             return "ray" if _needs_ray(nodeid) else nodeid
 
     return OneServer(config, log)
@@ -196,16 +196,27 @@ def reviews(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exported_texts(
+    tmp_path_factory: pytest.TempPathFactory, plugins: Plugins, minilm: SourceModel, tiny_bert: Path
+) -> Home:
+    """A home in which the default features of two text encoders were exported."""
+    root = tmp_path_factory.mktemp("texts") / "home"
+    return _with_exports(root, [minilm, plugins.open_source(str(tiny_bert))])
+
+
+@pytest.fixture(scope="session")
 def exported(
     tmp_path_factory: pytest.TempPathFactory, plugins: Plugins, minilm: SourceModel, tiny_bert: Path
 ) -> Home:
     """A home in which default features were exported: of tiny_bert, and of the catalogue's."""
-
     names = (str(tiny_bert), "efficientnet-lite0", "whisper-tiny-en")
     sources = [minilm, *map(plugins.open_source, names)]
     if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
         sources.reverse()  # so that each of two workers makes what the other has not
-    root = tmp_path_factory.mktemp("exported") / "home"
+    return _with_exports(tmp_path_factory.mktemp("exported") / "home", sources)
+
+
+def _with_exports(root: Path, sources: Sequence[SourceModel]) -> Home:
     for source in sources:
 
         def make(folder: Path, source: SourceModel = source) -> None:

@@ -96,6 +96,12 @@ def test_a_change_that_was_meant_for_another_state_changes_nothing(registry: Reg
     assert registry.models.promote("m", 2, match="*").version == 2
 
 
+def test_replicas_that_come_up_change_no_tag(registry: Registry) -> None:
+    seen = etag(registry.rollouts.place("m", Placement(placement="dedicated")))
+    registry.rollouts.settle("m", placed=True)
+    assert registry.models.promote("m", 1, match=seen).version == 1
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_of_32_who_promote_and_roll_back_at_once_each_succeeds_or_is_told_why(
     registry: Registry,

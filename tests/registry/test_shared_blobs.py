@@ -50,6 +50,15 @@ def test_what_one_home_stored_another_reads_and_keeps(
     assert other.read(blob.sha256) == b"content" * 1_000_000
 
 
+def test_what_the_home_has_is_read_while_the_store_is_away(
+    store: SharedBlobStore, tmp_path: Path
+) -> None:
+    blob = store.put(b"content")
+    away = SharedBlobStore(tmp_path / "one", "s3://key:a-secret@bucket?endpoint_override=0.0.0.0:1")
+    assert blob.sha256 in away
+    assert away.read(blob.sha256) == b"content"
+
+
 def test_a_damaged_copy_is_fetched_again(store: SharedBlobStore) -> None:
     blob = store.put(b"content")
     store.path(blob.sha256).write_bytes(b"damaged")
@@ -102,7 +111,7 @@ def test_a_store_that_cannot_be_used_is_told_at_once(
     s3: str, tmp_path: Path, old: str, new: str
 ) -> None:
     with pytest.raises(InvalidInputError, match="REGRAFT_ARTIFACTS") as told:
-        SharedBlobStore(tmp_path, s3.replace(old, new))
+        SharedBlobStore(tmp_path, s3.replace(old, new)).check()
     assert "a-secret" not in str(told.value)
 
 

@@ -52,7 +52,7 @@ def copy_home(home: Home, target: Path) -> Home:
 @pytest.fixture(scope="session")
 def published(
     tmp_path_factory: pytest.TempPathFactory,
-    exported: Home,
+    exported_texts: Home,
     plugins: Plugins,
     tweets: Path,
     tiny_bert: Path,
@@ -60,7 +60,7 @@ def published(
     """A home with the endpoints `tweets` (MiniLM on 300 real tweets) and `tiny`."""
 
     def make(folder: Path) -> None:
-        shutil.copytree(exported.root, folder)
+        shutil.copytree(exported_texts.root, folder)
         registry, settings = Registry(folder), Settings(home=folder)
         for name, source in (("tweets", "minilm-l6"), ("tiny", str(tiny_bert))):
             given = {"name": name, "source": source, "data": str(tweets), "limit_rows": 300}
@@ -79,6 +79,12 @@ def server(published: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with served(published.root) as url:
         env = environment(published.root, tmp_path_factory.mktemp("unused"))
         yield Server(url, published, Registry(published.root), env)
+
+
+@pytest.fixture(scope="package")
+def exports(server: Server, exported: Home) -> None:
+    """The shared server's home has those of images and sounds too, which others make meanwhile."""
+    shutil.copytree(exported.root, server.home.root, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

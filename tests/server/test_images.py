@@ -12,7 +12,11 @@ from tests.server.processes import MOST_GROWTH, PeakMemory, check_refusals
 
 SCRIPT = Path(__file__).with_name("triton_images_check.py")
 
-pytestmark = [pytest.mark.ray, pytest.mark.clients]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.clients,
+    pytest.mark.usefixtures("exports"),
+]
 
 
 def test_a_folder_sent_to_a_server_becomes_an_endpoint_for_tritonclient(

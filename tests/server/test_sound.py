@@ -14,7 +14,11 @@ from tests.server.processes import MOST_GROWTH, PeakMemory, check_refusals
 
 SCRIPT = Path(__file__).with_name("triton_sound_check.py")
 
-pytestmark = [pytest.mark.ray, pytest.mark.clients]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.clients,
+    pytest.mark.usefixtures("exports"),
+]
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class LocalBackend:
 
         check_request(spec, self.plugins)
         check_workers(spec.workers, self.settings)
+        self.registry.blobs.check()
         adaptation, _ = self.registry.runs.submit(spec)
         context = Context(
             adaptation,

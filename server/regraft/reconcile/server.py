@@ -43,6 +43,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     check_exposure(settings)
     issuer_of(settings)
     registry = Registry.of(settings)
+    registry.blobs.check()
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
     ports = _ports(settings)
     at = Addresses(*(_reachable(settings.host, port) for port in ports))

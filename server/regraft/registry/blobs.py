@@ -47,6 +47,9 @@ class BlobStore:
             write_atomically(target, content)
         return blob
 
+    def check(self) -> None:
+        """InvalidInputError if there is no such store."""
+
     def entries(self) -> Iterator[Entry]:
         """All blobs."""
         for path in self.root.glob("??/*"):

@@ -32,8 +32,10 @@ def read_endpoint(connection: Connection, name: str) -> Endpoint:
 
 
 def etag(endpoint: Endpoint) -> str:
-    """Two are alike whose endpoints are."""
-    content = json.dumps(endpoint.as_dict(), sort_keys=True).encode()
+    """Two are alike whose endpoints are; how far its own replicas are is not told by it."""
+    trial = endpoint.trial and endpoint.trial.as_dict()
+    chosen = [endpoint.version, endpoint.previous, trial, endpoint.placement.model_dump()]
+    content = json.dumps(chosen, sort_keys=True).encode()
     return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 

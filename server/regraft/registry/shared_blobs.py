@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,24 @@ class SharedBlobStore(BlobStore):
 
     def __init__(self, root: Path, uri: str) -> None:
         super().__init__(root)
-        self.files, self.base = _opened(uri)
+        self.uri = uri
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        """Only once it is needed: what the home has is read also while the store is away."""
+        return open_store(self.uri)
+
+    @property
+    def files(self) -> Any:
+        return self._opened[0]
+
+    @property
+    def base(self) -> str:
+        """The folder in the store."""
+        return self._opened[1]
+
+    def check(self) -> None:
+        self.files.get_file_info(self.base)
 
     def put(self, content: bytes) -> Blob:
         blob = super().put(content)
@@ -101,7 +119,7 @@ class SharedBlobStore(BlobStore):
                 yield piece
 
 
-def _opened(uri: str) -> tuple[Any, str]:
+def open_store(uri: str) -> tuple[Any, str]:
     import pyarrow
     from pyarrow import fs
 
