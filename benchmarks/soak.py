@@ -10,51 +10,32 @@ import socket
 import sys
 import tempfile
 import time
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-
-from benchmarks.load import body_length, request
+from benchmarks.load import request
 from benchmarks.overload import NAME, memory
-from benchmarks.server import running
+from benchmarks.server import instance_processes, running
 from benchmarks.serving import KINDS, TEXTS, publish
-from regraft.reconcile.environment import INSTANCE, Instance
 
 MOST = 20.0
 """MiB."""
 
 
 def ask(address: tuple[str, int], count: int) -> int:
-    """So many requests by four connections in turn; how many were answered with 200."""
+    """So many requests, each on a connection of its own; how many were answered with 200."""
     path, answered = f"/v2/models/{NAME}/infer", 0
     bodies = [request(address[0], path, KINDS["text"].body(text).encode()) for text in TEXTS]
     for number in range(count):
         with socket.create_connection(address, 30) as connection:
             connection.sendall(bodies[number % len(bodies)])
-            if number % 10 == 9:
-                continue
-            data = b""
-            while True:
-                piece = connection.recv(65536)
-                data += piece
-                head, whole, body = data.partition(b"\r\n\r\n")
-                if not piece or (whole and len(body) >= body_length(head)):
-                    break
-            answered += data.startswith(b"HTTP/1.1 200")
+            if number % 10 < 9:
+                response = HTTPResponse(connection)
+                response.begin()
+                response.read()
+                answered += response.status == 200
     return answered
-
-
-def left(home: Path) -> list[str]:
-    """The processes of this home's servers."""
-    marker, found = Instance(home.resolve(), Path("/"), 0).id, []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(INSTANCE) == marker:
-                found.append(process.name())
-        except (psutil.Error, OSError):
-            continue
-    return found
 
 
 def main() -> None:
@@ -79,8 +60,8 @@ def main() -> None:
             )
             process.kill()
         with running(home):
-            print(f"killed and started again: {len(left(home))} processes")
-        orphans = left(home)
+            print(f"killed and started again: {len(instance_processes(home))} processes")
+        orphans = instance_processes(home)
         print(f"stopped: {len(orphans)} processes are left")
         if grown > MOST or orphans:
             sys.exit(1)

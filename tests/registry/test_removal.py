@@ -71,6 +71,11 @@ def test_a_version_that_was_deleted_is_no_way_back_and_its_number_is_taken(
     assert [version.version for version in registry.models.versions("m")] == [1, 4]
 
 
+def test_an_unknown_model_is_told_with_those_that_there_are(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown model 'n'\..* Known: m\."):
+        registry.removal.delete("n", 1)
+
+
 def test_what_answers_or_is_tried_is_not_deleted(registry: Registry) -> None:
     registry.rollouts.try_out("m", 1, "canary", 0.5)
     with pytest.raises(ConflictError, match="answers"):

@@ -10,8 +10,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.server import REGRAFT
-from regraft.reconcile.environment import INSTANCE, Instance
+from benchmarks.server import REGRAFT, instance_processes
 
 TIMEOUT = 300
 
@@ -29,19 +28,6 @@ def adapt(env: dict[str, str], *arguments: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed
-
-
-def instance_processes(home: Path) -> list[psutil.Process]:
-    """Every process that the server of this home started."""
-    marker = Instance(home, Path("/"), 0).id
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(INSTANCE) == marker:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
 
 
 def replicas(home: Path) -> list[psutil.Process]:

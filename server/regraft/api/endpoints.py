@@ -1,8 +1,9 @@
 """`/v1/endpoints`: which version of a model answers."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from regraft.adaptations.live import describe_live
@@ -27,6 +28,27 @@ IfMatch = Annotated[
         description="Change the endpoint only if its `ETag` is still this one; 412 otherwise.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Which endpoint a request is to change, and the tags of one that it may; and how it is
+    answered: by the endpoint as it is then, with its tag."""
+
+    response: Response
+    name: str
+    match: str | None = None
+
+    def answer(self, endpoint: Endpoint) -> JSON:
+        self.response.headers["etag"] = etag(endpoint)
+        return endpoint.as_dict()
+
+
+def _change(response: Response, name: str, if_match: IfMatch = None) -> Change:
+    return Change(response, name, if_match)
+
+
+ForChange = Annotated[Change, Depends(_change)]
 
 
 class Promotion(BaseModel):
@@ -85,77 +107,54 @@ def list_endpoints(services: ForReaders, wanted: Wanted) -> JSON:
 @router.get("/{name}", response_description="The endpoint; its `ETag` is for `If-Match`")
 def show(services: ForReaders, response: Response, name: str) -> JSON:
     """One endpoint; `path` is where it answers."""
-    return _tagged(response, services.registry.models.endpoint(name))
+    return Change(response, name).answer(services.registry.models.endpoint(name))
 
 
 @router.delete("/{name}", status_code=204)
-def end(services: ForDeleters, name: str, if_match: IfMatch = None) -> None:
+def end(services: ForDeleters, change: ForChange) -> None:
     """Let nobody answer at this endpoint. Its versions stay: to promote one brings it back."""
-    services.registry.removal.end(name, if_match)
+    services.registry.removal.end(change.name, change.match)
 
 
 @router.post(
     "/{name}/promote", openapi_extra=documented(Promotion), response_description="The endpoint"
 )
-def promote(
-    services: ForPromoters,
-    response: Response,
-    name: str,
-    values: ControlBody,
-    if_match: IfMatch = None,
-) -> JSON:
+def promote(services: ForPromoters, change: ForChange, values: ControlBody) -> JSON:
     """Let a version answer."""
     wanted = parsed(Promotion, values)
-    moved = services.registry.models.promote(name, wanted.version, wanted.force, if_match)
-    return _tagged(response, moved)
+    models = services.registry.models
+    return change.answer(models.promote(change.name, wanted.version, wanted.force, change.match))
 
 
 @router.post(
     "/{name}/rollback", openapi_extra=documented(Rollback), response_description="The endpoint"
 )
-def roll_back(
-    services: ForPromoters,
-    response: Response,
-    name: str,
-    values: ControlBody,
-    if_match: IfMatch = None,
-) -> JSON:
+def roll_back(services: ForPromoters, change: ForChange, values: ControlBody) -> JSON:
     """End the trial of the version `from`, or let the version answer that did before it; repeating
     the request changes nothing more."""
     version = parsed(Rollback, values).version
-    moved = services.registry.models.roll_back(name, version, match=if_match)
-    return _tagged(response, moved)
+    return change.answer(
+        services.registry.models.roll_back(change.name, version, match=change.match)
+    )
 
 
 @router.post("/{name}/try", openapi_extra=documented(Trying), response_description="The endpoint")
-def try_out(
-    services: ForPromoters,
-    response: Response,
-    name: str,
-    values: ControlBody,
-    if_match: IfMatch = None,
-) -> JSON:
+def try_out(services: ForPromoters, change: ForChange, values: ControlBody) -> JSON:
     """Try a version beside the one that answers; promotion or rollback ends it."""
     wanted = parsed(Trying, values)
     tried = services.registry.rollouts.try_out(
-        name, wanted.version, wanted.mode, wanted.share, wanted.force, if_match
+        change.name, wanted.version, wanted.mode, wanted.share, wanted.force, change.match
     )
-    return _tagged(response, tried)
+    return change.answer(tried)
 
 
 @router.put(
     "/{name}/placement", openapi_extra=documented(Placement), response_description="The endpoint"
 )
-def place(
-    services: ForPromoters,
-    response: Response,
-    name: str,
-    values: ControlBody,
-    if_match: IfMatch = None,
-) -> JSON:
+def place(services: ForPromoters, change: ForChange, values: ControlBody) -> JSON:
     """Where the endpoint shall answer; `placed` turns true once its own replicas do."""
     wanted = parsed(Placement, values)
-    return _tagged(response, services.registry.rollouts.place(name, wanted, if_match))
+    return change.answer(services.registry.rollouts.place(change.name, wanted, change.match))
 
 
 @router.get("/{name}/history", response_description="The changes as `items`")
@@ -181,8 +180,3 @@ def feedback(services: ForPredictors, name: str, values: ControlBody) -> JSON:
     found = parsed(Feedback, values).labels
     labels = [TrueLabel(one.id, one.label, one.row) for one in found]
     return {"kept": len(labels), "known": services.registry.feedback.add(name, labels)}
-
-
-def _tagged(response: Response, endpoint: Endpoint) -> JSON:
-    response.headers["etag"] = etag(endpoint)
-    return endpoint.as_dict()

@@ -131,7 +131,7 @@ def show_adaptation(identifier: str, **given: Any) -> None:
     """One adaptation."""
     with open_backend(chosen_settings(given)) as backend:
         found = backend.adaptation(identifier)
-    print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
+    _print_one(found, ADAPTATIONS, given)
 
 
 @adaptations.command("cancel")
@@ -141,7 +141,7 @@ def cancel_adaptation(identifier: str, **given: Any) -> None:
     """Ask an adaptation to stop; one that has ended is left as it is."""
     with open_backend(chosen_settings(given)) as backend:
         found = backend.cancel(identifier)
-    print_json(found) if given["as_json"] else print_rows([found], ADAPTATIONS, "")
+    _print_one(found, ADAPTATIONS, given)
 
 
 @click.group()
@@ -163,7 +163,7 @@ def show_dataset(identifier: str, **given: Any) -> None:
     """One upload."""
     with open_backend(chosen_settings(given)) as backend:
         found = backend.dataset(identifier)
-    print_json(found) if given["as_json"] else print_rows([found], DATASETS, "")
+    _print_one(found, DATASETS, given)
 
 
 @datasets.command("delete")
@@ -174,6 +174,10 @@ def delete_dataset(identifier: str, **given: Any) -> None:
     with open_backend(chosen_settings(given)) as backend:
         backend.delete_dataset(identifier)
     _deleted({"id": identifier}, f"the data set {identifier} is deleted", given)
+
+
+def _print_one(found: dict[str, Any], columns: dict[str, str], given: dict[str, Any]) -> None:
+    print_json(found) if given["as_json"] else print_rows([found], columns, "")
 
 
 def chosen_settings(given: dict[str, Any]) -> Any:

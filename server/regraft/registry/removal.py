@@ -15,7 +15,7 @@ from regraft.registry.endpoint_rows import (
     record,
     trials,
 )
-from regraft.registry.owners import check_seen
+from regraft.registry.owners import check_seen, seen
 
 
 class RemovalRegistry:
@@ -47,7 +47,7 @@ class RemovalRegistry:
         """Forget a version; ConflictError while it answers or is tried."""
         with self.engine.begin() as connection:
             check_seen(connection, "model", name, self.view)
-            _check_known(connection, name, version)
+            self._check_known(connection, name, version)
             _check_idle(connection, name, version)
             columns = schema.versions.c
             connection.execute(
@@ -64,14 +64,14 @@ class RemovalRegistry:
             changed = current_table(connection)
         changed.write(self.tables)
 
-
-def _check_known(connection: Connection, name: str, version: int) -> None:
-    columns = schema.versions.c
-    known = connection.scalars(select(columns.version).where(columns.name == name)).all()
-    if not known:
-        raise UnknownNameError("model", name, [])
-    if version not in known:
-        raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
+    def _check_known(self, connection: Connection, name: str, version: int) -> None:
+        columns = schema.versions.c
+        known = connection.scalars(select(columns.version).where(columns.name == name)).all()
+        if not known:
+            names = select(columns.name).where(seen(self.view, columns.name)).distinct()
+            raise UnknownNameError("model", name, connection.scalars(names).all())
+        if version not in known:
+            raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
 
 
 def _check_idle(connection: Connection, name: str, version: int) -> None:

@@ -15,8 +15,6 @@ from starlette.responses import JSONResponse, Response
 from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import (
     NotReadyError,
-    TooLargeError,
-    TooSlowError,
     UnknownNameError,
     UnsupportedError,
 )
@@ -27,6 +25,7 @@ from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
+from regraft.serving.body import read_body
 from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
@@ -47,8 +46,6 @@ EXTENSIONS = [
     "model_repository",
     "statistics",
 ]
-BODY_SECONDS = 120
-"""That a client may take to send what it asks."""
 MOST_NAMES = 10
 """Of wrong tensors that an error tells."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
@@ -307,21 +304,7 @@ class Inference:
         return served, served.named(path.get("version"))
 
     async def _body(self, request: Request) -> bytes:
-        """The body, decoded; counted while it streams in."""
-        chunks, size = [], 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > self.caps.body:
-                        raise TooLargeError(f"The body is larger than {self.caps.body:,} bytes.")
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise TooSlowError(f"The body was not whole after {BODY_SECONDS} seconds.") from None
-        body, encoding = b"".join(chunks), request.headers.get("content-encoding")
-        if not encoding:
-            return body
-        return await asyncio.to_thread(protocol.decode_content, body, encoding, self.caps.body)
+        return await read_body(request, self.caps.body)
 
 
 def _inputs(asked: Any) -> list[Any]:
