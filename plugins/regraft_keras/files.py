@@ -9,6 +9,8 @@ from typing import Any
 from regraft import InvalidInputError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
+LARGEST = 64 * 2**20
+"""Bytes of an architecture; a Keras model of a thousand layers has one of less than a megabyte."""
 RUNS_CODE = frozenset(
     {"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"}
 )
@@ -41,14 +43,20 @@ def check_file(path: Path) -> None:
 def _config(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                return json.loads(archive.read("config.json"))
-        return json.loads(_attribute(path))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+                return _loaded(file.read(LARGEST + 1))
+        return _loaded(_attribute(path))
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise InvalidInputError(
             f"{path} is no Keras model with its architecture ({error}). Save it with "
             "model.save('FILE.keras'); weights alone cannot be opened."
         ) from error
+
+
+def _loaded(config: str | bytes) -> Any:
+    if len(config) > LARGEST:
+        raise ValueError(f"its architecture is larger than {LARGEST:,} bytes")
+    return json.loads(config)
 
 
 def _attribute(path: Path) -> str:

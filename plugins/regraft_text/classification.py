@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_CHARACTERS = 100_000
+PIECE = 4_000
+"""Characters that are decomposed at a time: one can become eighteen (Unicode, UAX 15)."""
 
 
 class TextClassification(Classification):
@@ -38,12 +40,13 @@ class TextClassification(Classification):
 
     @classmethod
     def check(cls, value: Any) -> str | None:
-        length = len(value)
-        if length <= MAX_CHARACTERS and not value.isascii():
-            # Some tokenizers decompose text first, which one character can make eighteen of.
-            length = len(normalize("NFKC", value))
-        if length > MAX_CHARACTERS:
-            return f"the text has {length:,} characters; at most {MAX_CHARACTERS:,} are taken"
+        if len(value) > MAX_CHARACTERS:
+            return f"the text has {len(value):,} characters; at most {MAX_CHARACTERS:,} are taken"
+        if not value.isascii() and _grows(value):
+            return (
+                f"the text has more than {MAX_CHARACTERS:,} characters once it is decomposed "
+                "(NFKC), as some tokenizers do; at most so many are taken"
+            )
         return None
 
     @cached_property
@@ -91,6 +94,16 @@ class TextClassification(Classification):
             if problem is not None:
                 raise TooLargeError(problem)
         return texts
+
+
+def _grows(text: str) -> bool:
+    """Whether its compatibility composition is longer than a text may be; looked at no further."""
+    found = 0
+    for start in range(0, len(text), PIECE):
+        found += len(normalize("NFKC", text[start : start + PIECE]))
+        if found > MAX_CHARACTERS:
+            return True
+    return False
 
 
 def _text(item: bytes) -> str:

@@ -105,6 +105,14 @@ class UnsupportedError(RegraftError, NotImplementedError):
     status = 501
 
 
+class RefusedError(RegraftError):
+    """What another process refused, with the status that its error had."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
+
+
 class OverloadedError(RegraftError):
     """The queue is full: come back after `retry_after` seconds."""
 

@@ -312,6 +312,19 @@ def test_error_of_a_strategy_is_recorded_and_goes_on(
     assert registry.models.versions() == []
 
 
+def test_run_that_diverges_ends_within_three_steps_and_publishes_nothing(
+    submit: Any, registry: Registry, without_ray: None
+) -> None:
+    context = submit(strategy="full", options={"learning_rate": 1e9, "warmup": 0})
+    with pytest.raises(RunFailedError, match="smaller learning rate"):
+        run(context)
+    assert kinds(context).count("step") <= 3
+    found = stored(context)
+    assert found.state == State.FAILED
+    assert str(found.reason).startswith("diverged: the gradient was not finite")
+    assert registry.models.versions() == []
+
+
 @pytest.mark.parametrize("how", ["somebody cancels", "control-c"])
 def test_cancelled_run_stops_and_publishes_nothing(
     submit: Any, registry: Registry, watched: Any, how: str

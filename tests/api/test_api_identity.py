@@ -1,8 +1,6 @@
 """Every route asks who is calling, and shows no project what is another's."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,56 +8,24 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
-from regraft.api.app import PUBLIC, ROUTERS, check_guarded
+from regraft.api.app import ROUTERS, check_guarded
 from regraft.api.services import Allowed
 from regraft.identity.keys import ApiKey
 from regraft.identity.scopes import Scope
+from tests.api.routes import asked, filled
 
 OWNED = ("/v1/adaptations/{", "/v1/models/{", "/v1/endpoints/{", "/v1/datasets/{", "/v1/uploads/{")
 
 
 @pytest.fixture
 def site(open_site: Callable[..., Any]) -> Any:
-    """With a model, its endpoint, a data set, and an adaptation that was cancelled."""
-    found = open_site(auth=True)
-    asyncio.run(found.registry.uploads.receive("rows.csv", _chunks(), 100))
-    found.publish()
-    found.registry.runs.request_cancel(found.run().id)
-    return found
-
-
-async def _chunks() -> AsyncIterator[bytes]:
-    yield b"text,label\n"
+    return filled(open_site(auth=True))
 
 
 def scope_of(route: APIRoute) -> Scope | None:
     calls = [one.call for one in route.dependant.dependencies]
     (allowed,) = [call for call in calls if isinstance(call, Allowed)]
     return allowed.scope
-
-
-def asked(site: Any) -> Iterator[tuple[str, APIRoute, Callable[..., Any]]]:
-    """Every method of every route, and how to ask it; what deletes comes last."""
-    (run,), (upload,) = site.registry.runs.all(), site.registry.uploads.all()
-    known = {"name": "tweets", "version": "1", "reference": "minilm-l6"}
-    routes = [*chain.from_iterable(router.routes for router in ROUTERS)]
-    for route in sorted(routes, key=lambda one: getattr(one, "methods", None) == {"DELETE"}):
-        if isinstance(route, APIRoute) and route.path not in PUBLIC:
-            identifier = upload.id if "datasets" in route.path else run.id
-            if route.path.startswith("/v1/uploads/"):
-                identifier = site.registry.partial_uploads.begin("rows.csv")["id"]
-            path = route.path.replace(":path}", "}").format(**known, identifier=identifier)
-            for method in route.methods:
-                yield f"{method} {route.path}", route, _asking(site, method, path)
-
-
-def _asking(site: Any, method: str, path: str) -> Callable[..., Any]:
-    def ask(key: str | None = None) -> Any:
-        headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        body = {"json": {}} if method in ("POST", "PUT") else {}
-        return site.http.request(method, path, headers=headers, follow_redirects=False, **body)
-
-    return ask
 
 
 def test_no_route_answers_without_a_good_key(site: Any) -> None:

@@ -114,6 +114,12 @@ def declared(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk + encoded(halves())[33:]
 
 
+def test_twenty_five_megapixels_are_opened_and_no_more() -> None:
+    assert open_image(declared(5_000, 5_000)).size == (5_000, 5_000)
+    with pytest.raises(TooLargeError, match="5000 × 5001 pixels"):
+        open_image(declared(5_000, 5_001))
+
+
 @pytest.mark.parametrize("size", [(10_000, 5_000), (30_000, 30_000)])
 def test_fifty_megapixels_are_refused_by_the_header(size: tuple[int, int]) -> None:
     with pytest.raises(TooLargeError, match="at most 25,000,000"):

@@ -12,7 +12,7 @@ import torch
 from regraft.errors import InvalidInputError
 from regraft.plugins import Plugins
 from regraft.testing import check_source_model
-from regraft_keras.files import check_file
+from regraft_keras.files import LARGEST, check_file
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,16 @@ def test_file_without_an_architecture_is_refused(name: str, tmp_path: Path) -> N
     (tmp_path / name).write_bytes(b"nothing")
     with pytest.raises(InvalidInputError, match="no Keras model with its architecture"):
         check_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "config", [b"[" * 100_000 + b"]" * 100_000, b" " * (LARGEST + 1)], ids=["deep", "large"]
+)
+def test_architecture_beyond_any_is_refused(config: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", config)
+    with pytest.raises(InvalidInputError, match="no Keras model with its architecture"):
+        check_file(tmp_path / "a.keras")
 
 
 def test_missing_file_and_folder_are_told(plugins: Plugins, tmp_path: Path) -> None:

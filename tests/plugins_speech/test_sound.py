@@ -100,6 +100,13 @@ def test_ten_minutes_are_refused_by_the_header_alone() -> None:
         duration(content)
 
 
+def test_five_minutes_are_taken_and_no_sample_more() -> None:
+    longest = np.zeros(300 * 8_000)
+    assert duration(written(longest, 8_000, "FLAC")) == 300
+    with pytest.raises(TooLargeError, match="at most 300 s"):
+        duration(written(np.append(longest, 0), 8_000, "FLAC"))
+
+
 @given(data=st.data())
 def test_damage_raises_nothing_but_our_errors(data: st.DataObject) -> None:
     kind, subtype, _ = KINDS[data.draw(st.sampled_from(sorted(KINDS)))]

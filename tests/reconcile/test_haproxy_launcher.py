@@ -8,7 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from ray.serve._private.common import RequestProtocol
-from ray.serve._private.constants import SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
+from ray.serve._private.constants import (
+    SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER,
+    SERVE_HTTP_REQUEST_TIMEOUT_S_HEADER,
+    SERVE_MULTIPLEXED_MODEL_ID,
+)
 from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
 from ray.serve.config import HTTPOptions, gRPCOptions
 
@@ -92,6 +96,15 @@ def test_a_connect_time_that_the_user_chose_stays(written: Path) -> None:
     assert "    timeout connect 7s\n" in completed(chosen)
 
 
+def test_headers_that_would_command_serve_go_no_further(written: Path) -> None:
+    after = completed(written.read_text())
+    public = _section(after, "frontend http_frontend").splitlines()[:3]
+    model = SERVE_MULTIPLEXED_MODEL_ID
+    headers = (SERVE_HTTP_REQUEST_TIMEOUT_S_HEADER, model, model.replace("_", "-"))
+    assert public == [f"    http-request del-header {name}" for name in headers]
+    assert completed(after) == after
+
+
 def test_a_replica_that_is_idle_is_preferred_by_each_of_its_backends(written: Path) -> None:
     pool = _section(completed(written.read_text()), "backend http-pool").splitlines()
     (rule,) = [number for number, line in enumerate(pool) if "use-server" in line]
@@ -159,8 +172,8 @@ def test_replicas_notice_themselves_who_leaves(written: Path) -> None:
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 13
-    assert len(after) == len(before) + 6
+    assert len(set(after) - set(before)) == 16
+    assert len(after) == len(before) + 9
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:

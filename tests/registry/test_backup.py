@@ -4,7 +4,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
 
@@ -61,13 +61,15 @@ def test_a_home_that_is_there_is_not_touched(registry: Registry, tmp_path: Path)
         restore(tmp_path / "copy.zip", registry.home)
 
 
-def rewritten(source: Path, target: Path, name: str, content: bytes) -> Path:
+def rewritten(
+    source: Path, target: Path, name: str, content: bytes, compression: int = ZIP_STORED
+) -> Path:
     """The same archive with one file of another content, or one more."""
     with ZipFile(source) as old, ZipFile(target, "w") as new:
         for one in old.namelist():
             if one != name:
                 new.writestr(one, old.read(one))
-        new.writestr(name, content)
+        new.writestr(name, content, compression)
     return target
 
 
@@ -109,8 +111,8 @@ def test_a_link_is_written_as_the_text_that_it_is(registry: Registry, tmp_path: 
 def test_entries_that_share_their_bytes_are_refused(registry: Registry, tmp_path: Path) -> None:
     """Of which a small archive could hold any number (CVE-2024-0450)."""
     backup(registry, tmp_path / "copy.zip")
-    with ZipFile(tmp_path / "copy.zip", "a", ZIP_DEFLATED) as archive:
-        archive.writestr("uploads/d-0.csv", b"0" * 10**7)
+    with ZipFile(tmp_path / "copy.zip", "a") as archive:
+        archive.writestr("uploads/d-0.csv", b"0" * 10**5)
         first = archive.getinfo("uploads/d-0.csv")
         for number in range(1, 50):
             other = copy.copy(first)
@@ -118,8 +120,19 @@ def test_entries_that_share_their_bytes_are_refused(registry: Registry, tmp_path
             archive.filelist.append(other)
             archive.NameToInfo[other.filename] = other
         archive._didModify = True  # type: ignore[attr-defined]
-    with pytest.raises(InvalidInputError, match="cannot be read"):
+    with pytest.raises(InvalidInputError, match="cannot be read: entries overlap"):
         restore(tmp_path / "copy.zip", Home(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["uploads/d-0.csv", "regraft.db"])
+def test_a_small_archive_becomes_no_large_home(
+    registry: Registry, tmp_path: Path, name: str
+) -> None:
+    backup(registry, tmp_path / "copy.zip")
+    bad = rewritten(tmp_path / "copy.zip", tmp_path / "bad.zip", name, b"0" * 10**6, ZIP_DEFLATED)
+    with pytest.raises(InvalidInputError, match="compressed"):
+        restore(bad, Home(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
 
 

@@ -137,6 +137,6 @@ def test_a_detached_adaptation_can_be_cancelled(
 
     wait_until(lambda: state() == "running", 60, "the run to begin")
     httpx.post(f"{url}/cancel", json={}, timeout=30)
-    wait_until(lambda: state() == "cancelled", 60, "the run to end as cancelled")
+    wait_until(lambda: state() == "cancelled", 15, "the run to end as cancelled")
     events = httpx.get(f"{url}/events", timeout=60).text
     assert events.count("event: cancelled") == 1

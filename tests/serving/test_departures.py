@@ -49,6 +49,21 @@ def test_a_request_is_given_up_once_its_client_leaves_and_others_are_answered() 
     asyncio.run(scenario())
 
 
+def test_a_hundred_that_leave_at_once_are_given_up_within_a_second() -> None:
+    async def scenario() -> None:
+        departures, ready = Departures(), asyncio.Event()
+        clients = [Client() for _ in range(100)]
+        asked = [asyncio.create_task(answered(departures, c, ready)) for c in clients]
+        await asyncio.sleep(0.05)
+        for client in clients:
+            client.gone.set()
+        ended = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 1)
+        assert [type(one) for one in ended] == [asyncio.CancelledError] * 100
+        assert not departures.asked
+
+    asyncio.run(scenario())
+
+
 def test_who_was_answered_is_not_asked_about() -> None:
     async def scenario() -> None:
         departures, ready, client = Departures(0.01), asyncio.Event(), Client()

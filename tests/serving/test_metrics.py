@@ -1,12 +1,18 @@
 """What replicas count, and the sum of it as Prometheus reads it."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from regraft.identity.authenticator import anybody
+from regraft.serving.inference import Caps, Inference, Watchers
 from regraft.serving.metrics import Metrics, prometheus
-from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord, ShadowRecord
+from regraft.serving.statistics import Statistics
+from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord, ShadowRecord, Told
 
 MIXED = BatchRecord(
     (BatchPart("a", "1", 2, 0.5), BatchPart("b", "3", 1, 0.001)), 0.001, 0.01, 0.002
@@ -74,3 +80,22 @@ def test_nothing_is_told_where_nothing_was_asked(tmp_path: Path) -> None:
     assert prometheus(tmp_path) == ""
     Metrics(tmp_path).write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_clients_make_up_and_labels_that_are_predicted_make_no_series(
+    tmp_path: Path,
+) -> None:
+    """A hundred thousand, half of them of a known endpoint."""
+    metrics, label = Metrics(tmp_path), "a label"
+    pool: Any = SimpleNamespace(routes={"a": None}, memory=None)
+    inference = Inference(pool, pool, Watchers(metrics, Statistics(tmp_path)), Caps(1, 1), "1")
+    caller = anybody(None)
+    for number in range(100_000):
+        name = f"made-up-{number}" if number % 2 else "a"
+        with inference.recorded((caller, name), name, {}) as call:
+            call.told = Told(np.array([f"{label} {number}"], object), None)
+    metrics.write()
+    lines = [line for line in prometheus(tmp_path).splitlines() if not line.startswith("#")]
+    assert len(lines) < 50
+    assert label not in "".join(lines)
+    assert "made-up" not in "".join(lines)

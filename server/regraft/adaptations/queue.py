@@ -42,6 +42,7 @@ class Queue:
         """Those that wait, and how many of each project are at work."""
         found = self.runs.unfinished()
         self.launched &= {run.id for run in found}
+        self.told &= {run.id for run in found}
         at_work = [r for r in found if r.state == State.RUNNING or r.id in self.launched]
         waiting = [r for r in found if r not in at_work]
         return waiting, Counter(run.project for run in at_work)

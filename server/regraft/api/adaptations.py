@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
-from regraft.adaptations.request import check_request, parse_spec
+from regraft.adaptations.request import parse_spec
 from regraft.api.control_body import ControlBody, documented
 from regraft.api.progress import RunProgress
 from regraft.api.services import Services, Wanted, allowed, as_json
@@ -59,9 +59,7 @@ def submit(
     """
     spec = parse_spec(values)
     _check_uploaded(spec, services)
-    services.check_source(spec.source)
-    check_request(spec, services.plugins)
-    services.admit(spec)
+    services.check(spec)
     adaptation, new = services.registry.runs.submit(
         spec, idempotency_key, on_server=True, most=services.settings.max_waiting
     )

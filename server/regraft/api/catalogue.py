@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from regraft.adaptations.queries import listing, show_source
+from regraft.adaptations.queries import listing
 from regraft.api.services import ForAnyone
 from regraft.domain import JSON
 
@@ -18,8 +18,7 @@ def list_sources(services: ForAnyone) -> JSON:
 @router.get("/sources/{reference:path}", response_description="The source model")
 def show_one_source(reference: str, services: ForAnyone) -> JSON:
     """Modality, licence, origin, parameters and features of a source model, by any reference."""
-    services.check_source(reference)
-    return show_source(reference, services.plugins)
+    return services.source(reference)
 
 
 @router.get("/tasks", response_description="Tasks as `items`")

@@ -47,6 +47,7 @@ class ControlPlane:
             metrics=partial(asyncio.to_thread, prometheus, registry.home.statistics),
             admit=lambda spec: check_workers(spec.workers, settings),
             authenticate=known,
+            apart=True,
         )
         placer = Placer(registry, DedicatedApplications(settings))
         cleaning = Hourly(partial(clean, registry, retention_of(settings)))

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 
-from regraft.adaptations.request import AUTO
+from regraft.adaptations.apart import check_apart, show_apart
+from regraft.adaptations.queries import show_source
+from regraft.adaptations.request import AUTO, check_request
 from regraft.api.live_metrics import LiveMetrics
 from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import ForbiddenError
@@ -25,8 +27,9 @@ from regraft.settings import Settings
 class Services:
     """`launch` starts the run of an adaptation id in another process and returns at once;
     `metrics` answers the whole server's metrics as Prometheus text; `admit` refuses a request that
-    the cluster can never satisfy; `authenticate` tells who bears an `Authorization` header. The
-    registry is what the `caller` sees of it."""
+    the cluster can never satisfy; `authenticate` tells who bears an `Authorization` header; `apart`
+    whether a process of its own opens what is not in the catalogue. The registry is what the
+    `caller` sees of it."""
 
     registry: Registry
     plugins: Plugins
@@ -35,11 +38,33 @@ class Services:
     metrics: Callable[[], Awaitable[str]]
     admit: Callable[[AdaptationSpec], None] = lambda spec: None
     authenticate: Authenticator = anybody
+    apart: bool = False
     caller: Caller = LOCAL
 
     @cached_property
     def live_metrics(self) -> LiveMetrics:
         return LiveMetrics(self.registry)
+
+    def catalogued(self, reference: str) -> bool:
+        """Whether a source model is one that a plugin offers by name, or left to us to choose."""
+        parsed = Reference.parse(reference)
+        return parsed.kind is None and parsed.target in (AUTO, *self.plugins.sources)
+
+    def check(self, spec: AdaptationSpec) -> None:
+        """Raise what is wrong with a request, of whose source model this caller may know."""
+        self.check_source(spec.source)
+        if self.apart and not self.catalogued(spec.source):
+            check_apart(spec)
+        else:
+            check_request(spec, self.plugins)
+        self.admit(spec)
+
+    def source(self, reference: str) -> JSON:
+        """What is known of a source model, if this caller may have it opened."""
+        self.check_source(reference)
+        if self.apart and not self.catalogued(reference):
+            return show_apart(reference)
+        return show_source(reference, self.plugins)
 
     def check_source(self, reference: str) -> None:
         """ForbiddenError for a source model that this caller may not have the server open: by a
@@ -47,10 +72,9 @@ class Services:
         it holds. Those of the catalogue are for everybody."""
         if Scope.ADMIN in self.caller.scopes:
             return
-        name = Reference.parse(reference).target
         listed = self.settings.allowed_sources.split(",")
         beginnings = [start.strip() for start in listed if start.strip()]
-        if name in (AUTO, *self.plugins.sources) or (
+        if self.catalogued(reference) or (
             ".." not in reference and any(map(reference.startswith, beginnings))
         ):
             return

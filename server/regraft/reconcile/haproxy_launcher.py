@@ -10,8 +10,9 @@ through its socket. A gRPC call goes to the application that its metadata name, 
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
 Where no replica answers it calls that an internal error, of which clients ask no more.
 It waits as long as it takes for a request to come in whole. It sends replicas whatever comes: to
-refuse a request costs one as much as half an answer. And Ray would listen to each client for
-whether it leaves, which our replicas do themselves, at less cost.
+refuse a request costs one as much as half an answer. It passes on headers by which a client would
+command Ray Serve. And Ray would listen to each client for whether it leaves, which our replicas do
+themselves, at less cost.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -53,6 +54,13 @@ _REFUSAL = "    http-request return status 503 " + _LATER.format(
 _FAILED = re.compile(r"^    errorfile (502|503|504) ")
 _NOBODY = _LATER.format("No replica has answered: try again in a moment.")
 _NO_LISTENING = "    http-request set-header x-request-disconnect-disabled ?1"
+_COMMANDS = (
+    "x-request-timeout-seconds",
+    "serve_multiplexed_model_id",
+    "serve-multiplexed-model-id",
+)
+"""Headers by which a client would command Ray Serve."""
+_NO_COMMANDS = tuple(f"    http-request del-header {name}" for name in _COMMANDS)
 MOST_ONGOING, MOST_ONGOING_DEFAULT = "REGRAFT_MAX_ONGOING", 128
 """Requests that each replica may have at a time."""
 _FIRST_ROUTE = "    acl is_list_applications "
@@ -92,7 +100,7 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in (*OPTIONS, *named, _NO_LISTENING) or line.startswith(_REFUSAL):
+        if line in (*OPTIONS, *named, *_NO_COMMANDS, _NO_LISTENING) or line.startswith(_REFUSAL):
             continue
         if _PREFERENCE.match(line):
             continue
@@ -111,6 +119,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
         if line.strip() == "defaults":
             yield from OPTIONS
+        if line.strip() == "frontend http_frontend":
+            yield from _NO_COMMANDS
         if _ANSWERS.match(section) and line.strip() == section:
             yield _NO_LISTENING
             yield _refuse(section.split()[1], len(servers.get(section.split()[1], ())))

@@ -23,6 +23,8 @@ NAME = re.compile(
     r"regraft\.db|pepper|keys\.json|blobs/sha256/[0-9a-f]{2}/[0-9a-f]{64}|uploads/d-[0-9a-z.]+"
 )
 PIECE = 2**20
+MOST_PACKED = 200
+"""Times that a database may be packed."""
 
 
 def backup(registry: Registry, target: Path) -> JSON:
@@ -110,9 +112,16 @@ def _extract(archive: Path, target: Path) -> int:
 
 
 def _check_apart(opened: ZipFile, archive: Path) -> None:
-    """BadZipFile if entries share bytes: a small archive of them would fill any disk."""
-    if sum(one.compress_size for one in opened.infolist()) > archive.stat().st_size:
+    """BadZipFile if entries share bytes, or others than the database are packed, as we pack none: a
+    small archive of them would fill any disk."""
+    entries = opened.infolist()
+    if sum(one.compress_size for one in entries) > archive.stat().st_size:
         raise BadZipFile("entries overlap")
+    packed = [one for one in entries if one.file_size != one.compress_size]
+    if any(one.filename != DATABASE for one in packed):
+        raise BadZipFile("entries are compressed that a backup stores as they are")
+    if any(one.file_size > MOST_PACKED * one.compress_size for one in packed):
+        raise BadZipFile(f"its database is compressed more than {MOST_PACKED} times")
 
 
 def _extract_one(archive: ZipFile, name: str, target: Path) -> None:

@@ -1,33 +1,75 @@
-"""The body of a request, as it comes in."""
+"""The bodies of requests, as they come in."""
 
 import asyncio
 
 from starlette.requests import Request
 
-from regraft.errors import TooLargeError, TooSlowError
+from regraft.errors import OverloadedError, TooLargeError, TooSlowError
 from regraft.serving.protocol import decode_content
 
 SECONDS = 120
-"""That a client may take to send it."""
+"""That a client may take to send one."""
+ABREAST = 8
+"""So many of the greatest size may come in at a time."""
+ENCODING = "content-encoding"
+DEFLATED = 1032
+"""The most bytes that one of deflate can stand for (zlib.net, Technical Details)."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, decoded.
+class Bodies:
+    """Reads bodies of at most `limit` bytes each, and of `ABREAST` times as much in all at a time.
+    For use on the event loop."""
 
-    Raises TooLargeError as soon as more than `limit` bytes have come or come out of what is
-    compressed, TooSlowError if it is not whole in time.
-    """
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(SECONDS):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise TooLargeError(f"The body is larger than {limit:,} bytes.")
-                chunks.append(chunk)
-    except TimeoutError:
-        raise TooSlowError(f"The body was not whole after {SECONDS} seconds.") from None
-    body, encoding = b"".join(chunks), request.headers.get("content-encoding")
-    if not encoding:
-        return body
-    return await asyncio.to_thread(decode_content, body, encoding, limit)
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.room = ABREAST * limit
+
+    async def read(self, request: Request) -> bytes:
+        """The whole body, decoded.
+
+        Raises TooLargeError as soon as more than `limit` bytes are announced, have come or come out
+        of what is compressed, TooSlowError if it is not whole in time, OverloadedError where too
+        much comes in at this moment.
+        """
+        if int(request.headers.get("content-length", 0)) > self.limit:
+            raise self._too_large()
+        share = Share(self)
+        try:
+            body, encoding = await self._whole(request, share), request.headers.get(ENCODING)
+            if not encoding:
+                return body
+            share.take(min(self.limit, DEFLATED * len(body)))
+            return await asyncio.to_thread(decode_content, body, encoding, self.limit)
+        finally:
+            self.room += share.taken
+
+    async def _whole(self, request: Request, share: "Share") -> bytes:
+        chunks = []
+        try:
+            async with asyncio.timeout(SECONDS):
+                async for chunk in request.stream():
+                    share.take(len(chunk))
+                    if share.taken > self.limit:
+                        raise self._too_large()
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise TooSlowError(f"The body was not whole after {SECONDS} seconds.") from None
+        return b"".join(chunks)
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"The body is larger than {self.limit:,} bytes.")
+
+
+class Share:
+    """What one body takes of the room for all."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bodies = bodies
+        self.taken = 0
+
+    def take(self, count: int) -> None:
+        """OverloadedError if there is not so much left."""
+        if count > self.bodies.room:
+            raise OverloadedError("Too many large bodies come in at this moment.")
+        self.bodies.room -= count
+        self.taken += count

@@ -25,7 +25,7 @@ from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.batcher import Batcher
-from regraft.serving.body import read_body
+from regraft.serving.body import Bodies
 from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
@@ -70,6 +70,7 @@ class Inference:
         self.version = version
         self.authenticate = authenticate
         self.answers = Answers(caps.answers)
+        self.bodies = Bodies(caps.body)
         self.shadows = Shadows(batcher, watchers.telemetry)
         self.departures = Departures()
 
@@ -215,7 +216,7 @@ class Inference:
 
     async def _json(self, request: Request) -> dict[str, Any]:
         """The object that a body may hold."""
-        body = await self._body(request)
+        body = await self.bodies.read(request)
         found = strict_json.loads(body, self.caps.json) if body.strip() else {}
         if not isinstance(found, dict):
             raise BadRequestError("The body must be a JSON object, or empty.")
@@ -224,7 +225,7 @@ class Inference:
     async def infer(self, request: Request, call: Call) -> Response:
         served, _ = await self._named(request)
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
-        body = await self._body(request)
+        body = await self.bodies.read(request)
         asked = protocol.parse_infer(body, length, self.caps.json)
         with self.departures.watched(request):
             predictor, outputs = await self.answer(call, served, request.path_params, asked)
@@ -250,7 +251,7 @@ class Inference:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
         served, _ = await self._named(request)
         predictor = call.choose(served, request.path_params.get("version"))
-        body = await self._body(request)
+        body = await self.bodies.read(request)
         if is_form(request.headers):
             rows = await _read_form(predictor.task, request, body)
         else:
@@ -302,9 +303,6 @@ class Inference:
         path = request.path_params
         served = await self.found(caller_of(request), path["name"])
         return served, served.named(path.get("version"))
-
-    async def _body(self, request: Request) -> bytes:
-        return await read_body(request, self.caps.body)
 
 
 def _inputs(asked: Any) -> list[Any]:
