@@ -1,8 +1,9 @@
 """A server that is killed again and again while it adapts: what became of each adaptation.
 
 `python -m benchmarks.kills --kills 20`: adaptations of three strategies are submitted to a server
-that gets SIGKILL at a random time, then to the next one on the same home, and so on; the last may
-finish. None may be lost, end twice, or give two versions; each that failed says why.
+of which a process that adapts gets SIGKILL at a random time, then all of it, then to the next one
+on the same home, and so on; the last may finish. None may be lost, end twice, or give two versions;
+each that failed says why.
 """
 
 import argparse
@@ -14,12 +15,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import instance_processes
 from benchmarks.server import running
 from regraft.cli.demo_data import tweets
 from regraft.client import Client, RemoteError, UnreachableError
 from regraft.domain import AdaptationSpec, State
 
 STRATEGIES = ("linear-probe", "last-k", "bitfit")
+WORKERS = ("Runner", "TrainWorker", "TrainController")
+"""In the names of processes that adapt."""
 SECONDS = 30.0
 """The longest that a server lives."""
 JSON = dict[str, Any]
@@ -37,6 +41,17 @@ def spec(data: Path, number: int) -> AdaptationSpec:
         force=True,
         seed=number,
     )
+
+
+def kill_one(home: Path, rng: random.Random) -> str:
+    """Kill one of the processes that adapt; which."""
+    found = [p for p in instance_processes(home) if any(n in p.name() for n in WORKERS)]
+    if not found:
+        return "nobody who adapts"
+    chosen = rng.choice(found)
+    name = chosen.name()
+    chosen.kill()
+    return name
 
 
 def submit(client: Client, wanted: AdaptationSpec) -> str | None:
@@ -90,9 +105,11 @@ def main() -> None:
             with running(home, "--replicas", "1") as (process, url), Client(url) as client:
                 made = submit(client, spec(data, number))
                 ids += [made] if made else []
-                time.sleep(rng.uniform(0, SECONDS))
+                time.sleep(rng.uniform(0, SECONDS / 2))
+                worker = kill_one(home, rng)
+                time.sleep(rng.uniform(0, SECONDS / 2))
                 process.kill()
-            print(f"kill {number + 1}", flush=True)
+            print(f"kill {number + 1}, before it {worker}", flush=True)
         with running(home, "--replicas", "1") as (_, url), Client(url) as client:
             report(client, finished(client, ids, 900), given.kills + 1)
 

@@ -10,10 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
-from regraft.reconcile.environment import INSTANCE, Instance
-
 REGRAFT = [sys.executable, "-m", "regraft"]
 
 
@@ -45,19 +41,6 @@ def running(home: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]"
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
-
-
-def instance_processes(home: Path) -> list[psutil.Process]:
-    """Every process that the servers of this home started."""
-    marker = Instance(home, Path("/"), 0).id
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(INSTANCE) == marker:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
 
 
 def _url(process: "subprocess.Popen[str]") -> str:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from benchmarks.load import request
 from benchmarks.overload import NAME, memory
-from benchmarks.server import instance_processes, running
+from benchmarks.processes import instance_processes
+from benchmarks.server import running
 from benchmarks.serving import KINDS, TEXTS, publish
 
 MOST = 20.0

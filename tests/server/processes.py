@@ -1,16 +1,12 @@
 """Commands and processes of a server under test."""
 
-import contextlib
 import json
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks.server import REGRAFT, instance_processes
+from benchmarks.server import REGRAFT
 
 TIMEOUT = 300
 
@@ -28,33 +24,6 @@ def adapt(env: dict[str, str], *arguments: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed
-
-
-def replicas(home: Path) -> list[psutil.Process]:
-    """The processes of the shared pool's replicas."""
-    found = []
-    for process in instance_processes(home):
-        with contextlib.suppress(psutil.Error):
-            if "ServeReplica:pool" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
-
-
-class PeakMemory:
-    """How much the pool's replicas grow, in bytes, at their highest, from when this was made."""
-
-    def __init__(self, home: Path) -> None:
-        self.before = {process.pid: process.memory_info().rss for process in replicas(home)}
-        for pid in self.before:
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the high-water mark, proc(5)
-
-    def growth(self) -> int:
-        return max(_high_water(pid) - rss for pid, rss in self.before.items())
-
-
-def _high_water(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 MOST_SECONDS = 2.0

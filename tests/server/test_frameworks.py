@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import replicas
 from regraft.domain import AdaptationSpec
 from regraft.export.frozen import frozen_backbone
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from tests.server.conftest import Server
-from tests.server.processes import replicas
 
 pytestmark = pytest.mark.ray
 HEAVY = ("libtorch", "h5py", "tensorflow", "optree")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import PeakMemory
 from regraft.domain import AdaptationSpec
 from tests.server.conftest import Server
-from tests.server.processes import MOST_GROWTH, PeakMemory, check_refusals
+from tests.server.processes import MOST_GROWTH, check_refusals
 
 SCRIPT = Path(__file__).with_name("triton_images_check.py")
 

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.processes import instance_processes
 from benchmarks.server import REGRAFT, environment
 from regraft.client import Client
 from regraft.domain import AdaptationSpec
@@ -26,7 +27,7 @@ from regraft.registry.home import Home
 from regraft.registry.store import Registry
 from tests.server.conftest import Server, copy_home
 from tests.server.load import by_http_client, loaded, predict_body
-from tests.server.processes import instance_processes, wait_until
+from tests.server.processes import wait_until
 
 pytestmark = pytest.mark.ray
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.processes import PeakMemory
 from tests.server.conftest import Server
-from tests.server.processes import MOST_GROWTH, MOST_SECONDS, PeakMemory
+from tests.server.processes import MOST_GROWTH, MOST_SECONDS
 
 pytestmark = pytest.mark.ray
 INFER = "/v2/models/tweets/infer"

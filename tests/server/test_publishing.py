@@ -6,11 +6,12 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from benchmarks.processes import replicas
 from regraft.domain import JSON, ModelVersion
 from regraft.registry.manifest import Manifest
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
-from tests.server.processes import replicas, wait_until
+from tests.server.processes import wait_until
 
 pytestmark = pytest.mark.ray
 PATH = "/v2/models/moving/predict"

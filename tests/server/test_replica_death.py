@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import replicas
 from tests.server.conftest import Server
 from tests.server.load import by_curl, by_http_client, loaded, predict_body
-from tests.server.processes import replicas, wait_until
+from tests.server.processes import wait_until
 
 PATH = "/v2/models/tweets/predict"
 RATE = 20.0

@@ -13,9 +13,10 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.processes import instance_processes, replicas
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
-from tests.server.processes import instance_processes, replicas, wait_until
+from tests.server.processes import wait_until
 
 pytestmark = pytest.mark.ray
 ABORTS = 100

@@ -9,12 +9,13 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.processes import instance_processes
 from regraft.client import Client
 from regraft.domain import Placement
 from regraft.serving.grpc_messages import INFERENCE, MESSAGES
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
-from tests.server.processes import instance_processes, wait_until
+from tests.server.processes import wait_until
 
 pytestmark = pytest.mark.ray
 OWN = Placement(placement="dedicated", min_replicas=0, max_replicas=1, cpus=0.1, idle_seconds=2)

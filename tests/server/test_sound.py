@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.processes import PeakMemory
 from regraft.domain import AdaptationSpec
 from tests.server.conftest import Server
-from tests.server.processes import MOST_GROWTH, PeakMemory, check_refusals
+from tests.server.processes import MOST_GROWTH, check_refusals
 
 SCRIPT = Path(__file__).with_name("triton_sound_check.py")
 

@@ -16,17 +16,16 @@ from regraft.plugins import Plugins
 from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
 from regraft.settings import Settings
+from regraft.threads import ADAPTING
 
 NAMESPACE = "regraft"
-YIELDING = 5
-"""How much nicer than serving an adaptation is to the processor."""
 
 
 class Runner:
     """Runs one adaptation. Plain Python; made a Ray actor by `launch`."""
 
     def __init__(self, settings: Settings) -> None:
-        os.nice(YIELDING)
+        os.nice(ADAPTING)
         log_lines()
         self.settings = settings
 

@@ -20,6 +20,7 @@ from regraft.adaptations.request import check_request, parse_spec
 from regraft.domain import JSON, AdaptationSpec
 from regraft.errors import InvalidInputError, RefusedError, RegraftError
 from regraft.plugins import Plugins
+from regraft.threads import ADAPTING
 
 SECONDS = 120.0
 """It may take, a configuration from the hub included."""
@@ -72,6 +73,7 @@ WAYS: dict[str, Callable[[Any, Plugins], Any]] = {"check": _check, "show": show_
 
 def main() -> None:
     out = _own_output()
+    os.nice(ADAPTING)
     free = int(SHARE * psutil.virtual_memory().available)
     resource.setrlimit(resource.RLIMIT_DATA, (free, free))
     ((way, given),) = json.load(sys.stdin).items()

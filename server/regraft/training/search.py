@@ -11,14 +11,13 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from regraft.domain import JSON
+from regraft.threads import TRAINING
 from regraft.training.watching import watched
 
 SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
-YIELDING = 10
-"""How nice a trial is to serving, which has the processor first."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def search(what: Search) -> list[Result]:
     trial = what.trial
 
     def trainable(config: JSON) -> None:
-        os.setpriority(os.PRIO_PROCESS, 0, YIELDING)
+        os.setpriority(os.PRIO_PROCESS, 0, TRAINING)
         start = time.perf_counter()
 
         def tell(score: float, loss: float) -> None:

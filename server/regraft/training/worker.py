@@ -15,12 +15,11 @@ from ray.train.torch import get_device, prepare_model
 from regraft.contract import Array
 from regraft.domain import JSON
 from regraft.plugins import Plugins
+from regraft.threads import TRAINING
 from regraft.training.checkpoints import Checkpoints
 from regraft.training.loop import Loop, Part, Surroundings
 
 REPORT_SECONDS = 0.3
-YIELDING = 10
-"""How much nicer than serving a training worker is to the processor."""
 
 
 class Reporter:
@@ -57,7 +56,7 @@ def train_worker(config: dict[str, Any]) -> None:
     context = train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(config["threads"])
-    os.nice(YIELDING)
+    os.nice(TRAINING)
     reporter = Reporter(config["mailbox"], rank)
     reporter.report("worker", {"pid": os.getpid(), "workers": world, "device": str(get_device())})
     ingredients, clock = config["recipe"].open(Plugins.load()), config["clock"]
