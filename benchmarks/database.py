@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,26 +18,7 @@ import httpx
 from benchmarks.postgres import killed, started, url
 from benchmarks.server import served
 from benchmarks.serving import KINDS, publish
-
-EACH_SECOND = 20
-NAME = "tweets"
-
-
-class Asking:
-    """Predictions at a steady rate, in a thread."""
-
-    def __init__(self, server: str) -> None:
-        self.server = server
-        self.statuses: Counter[int] = Counter()
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._ask)
-
-    def _ask(self) -> None:
-        body = {"inputs": ["what a fine day"]}
-        with httpx.Client(timeout=30) as client:
-            while not self.stop.wait(1 / EACH_SECOND):
-                answer = client.post(f"{self.server}/v2/models/{NAME}/predict", json=body)
-                self.statuses[answer.status_code] += 1
+from benchmarks.steady import NAME, Load
 
 
 def change(server: str) -> tuple[int, str | None]:
@@ -72,9 +52,7 @@ def main() -> None:
         os.environ["REGRAFT_DATABASE"] = url(folder)
         try:
             publish(home, KINDS["text"])
-            with served(home) as server:
-                asking = Asking(server)
-                asking.thread.start()
+            with served(home) as server, Load(server) as load:
                 assert change(server)[0] == 200
                 killed(process)
                 told, slowest = away(server, given.seconds)
@@ -82,14 +60,12 @@ def main() -> None:
                 while change(server)[0] != 200:
                     time.sleep(0.1)
                 back = time.monotonic() - begin
-                asking.stop.set()
-                asking.thread.join()
         finally:
             killed(process)
-    print(f"predictions, by status: {dict(asking.statuses)}")
+    print(f"{len(load.versions)} predictions answered, {len(load.failures)} failed")
     print(f"changes while it was away: {dict(told)}, the slowest after {slowest:.1f} s")
     print(f"the first that succeeds {back:.1f} s after it is back")
-    sys.exit(set(asking.statuses) != {200} or set(told) != {(503, "5")})
+    sys.exit(bool(load.failures) or set(told) != {(503, "5")})
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     kept; in the home unless it is given."""
     address: str | None = None
     """A Ray cluster to join; a local one is started otherwise."""
+    roles: bool = False
+    """Whether the nodes of that cluster say what they are for (`regraft node --role`): what serves
+    and what trains then keep to their own."""
     ray_temp_dir: Path = Path(tempfile.gettempdir()) / "regraft-ray"
     """Where a Ray that is started keeps its files."""
     use_gpu: bool | None = None

@@ -8,7 +8,7 @@ import pytest
 from regraft.adaptations.queue import Queue
 from regraft.domain import AdaptationSpec, State
 from regraft.identity.caller import View
-from regraft.registry.runs import RunRegistry
+from regraft.registry.runs import MOST_INTERRUPTED, RunRegistry
 from regraft.registry.store import Registry
 
 
@@ -43,6 +43,14 @@ class Cluster:
     def end(self, identifier: str) -> None:
         self.runs.finish(identifier, State.SUCCEEDED)
 
+    def queue(self, most: int) -> Queue:
+        return Queue(self.runs, self, nobody, most)
+
+
+def nobody(identifier: str) -> bool:
+    """No process lives that another server started."""
+    return False
+
 
 @pytest.fixture
 def cluster(registry: Registry) -> Cluster:
@@ -52,7 +60,7 @@ def cluster(registry: Registry) -> Cluster:
 def test_so_many_are_at_work_and_the_oldest_is_next(
     registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
 ) -> None:
-    ids, queue = submit("a", 4), Queue(registry.runs, cluster, 2)
+    ids, queue = submit("a", 4), cluster.queue(2)
     queue.step(), queue.step()
     assert cluster.launched == ids[:2]
     cluster.end(ids[1])
@@ -64,7 +72,7 @@ def test_projects_take_turns_however_much_one_of_them_has_submitted(
     registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
 ) -> None:
     ours, theirs = submit("a", 25), submit("b", 25)
-    queue = Queue(registry.runs, cluster, 2)
+    queue = cluster.queue(2)
     for _ in range(60):
         queue.step()
         at_work = [run.project for run in registry.runs.unfinished() if run.state == State.RUNNING]
@@ -81,7 +89,7 @@ def test_what_waits_is_told_so_once(
     registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
 ) -> None:
     first, second = submit("a", 2)
-    queue = Queue(registry.runs, cluster, 1)
+    queue = cluster.queue(1)
     queue.step(), queue.step()
     assert registry.runs.events(first) == []
     (event,) = registry.runs.events(second)
@@ -92,7 +100,7 @@ def test_one_that_was_launched_and_has_not_begun_takes_its_place(
     registry: Registry, submit: Callable[..., list[str]]
 ) -> None:
     ids, launched = submit("a", 2), list[str]()
-    queue = Queue(registry.runs, launched.append, 1)
+    queue = Queue(registry.runs, launched.append, nobody, 1)
     queue.step(), queue.step()
     assert launched == ids[:1]
 
@@ -108,7 +116,7 @@ def test_one_that_cannot_be_started_fails_and_the_next_is_tried(
             raise ConnectionError("no cluster")
         launched.append(identifier)
 
-    Queue(registry.runs, launch, 1).step()
+    Queue(registry.runs, launch, nobody, 1).step()
     assert registry.runs.get(first).reason == "The server could not start the run."
     assert launched == [second]
 
@@ -117,11 +125,35 @@ def test_another_server_goes_on_with_what_waits(
     registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
 ) -> None:
     ids = submit("a", 3)
-    Queue(registry.runs, cluster, 1).step()
-    registry.runs.take_over()
-    after = Queue(registry.runs, cluster, 3)
-    after.step()
-    assert cluster.launched == [ids[0], *ids]
+    cluster.queue(1).step()
+    after = cluster.queue(3)
+    after.step(), after.step()
+    assert sorted(cluster.launched) == sorted([ids[0], *ids])
+    assert registry.runs.get(ids[0]).interrupted == 1
+
+
+def test_what_lives_on_is_followed_and_not_started_again(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    """As a run does whose server was started anew on the same cluster."""
+    ids, adopted = submit("a", 2), list[str]()
+    cluster.queue(1).step()
+    after = Queue(registry.runs, cluster, lambda run: adopted.append(run) is None, 1)
+    after.step(), after.step()
+    assert (adopted, cluster.launched) == (ids[:1], ids[:1])
+    assert registry.runs.get(ids[0]).interrupted == 0
+
+
+def test_one_whose_process_ends_is_started_again_and_in_the_end_given_up(
+    registry: Registry, submit: Callable[..., list[str]], cluster: Cluster
+) -> None:
+    (run,), queue = submit("a", 1), cluster.queue(1)
+    for _ in range(MOST_INTERRUPTED):
+        queue.step()
+        registry.runs.interrupt(registry.runs.get(run), "Its process ended")
+    queue.step()
+    assert cluster.launched == [run] * MOST_INTERRUPTED
+    assert registry.runs.get(run).reason == "Its process ended, for the 4th time."
 
 
 def test_what_was_cancelled_meanwhile_is_not_started(
@@ -129,5 +161,5 @@ def test_what_was_cancelled_meanwhile_is_not_started(
 ) -> None:
     first, second = submit("a", 2)
     registry.runs.request_cancel(first)
-    Queue(registry.runs, cluster, 2).step()
+    cluster.queue(2).step()
     assert cluster.launched == [second]

@@ -108,20 +108,22 @@ def test_unknown_run_names_recent_ones(runs: RunRegistry, run: str) -> None:
         runs.get("a-0")
 
 
-def test_a_new_server_takes_over_what_a_lost_one_was_at_and_nothing_else(
-    runs: RunRegistry,
-) -> None:
+def test_a_run_is_interrupted_once_by_one_end_and_not_after_its_own(runs: RunRegistry) -> None:
     local, lost, done, waiting = (
         runs.submit(SPEC, on_server=on)[0].id for on in (False, True, True, True)
     )
     for run in (local, lost, done):
         runs.start(run)
     runs.finish(done, State.SUCCEEDED)
-    runs.take_over()
+    seen = runs.get(lost)
+    for _ in range(2):  # two servers hear of it
+        runs.interrupt(seen, "It stopped")
+    runs.interrupt(runs.get(done), "It stopped")
     states = [runs.get(run).state for run in (local, lost, done, waiting)]
     assert states == [State.RUNNING, State.SUBMITTED, State.SUCCEEDED, State.SUBMITTED]
-    assert [event.kind for event in runs.events(lost)] == ["interrupted"]
-    assert runs.events(waiting) == []
+    (told,) = runs.events(lost)
+    assert (told.kind, told.data) == ("interrupted", {"times": 1, "reason": "It stopped."})
+    assert runs.events(done) == []
     assert [run.id for run in runs.unfinished()] == [lost, waiting]
 
 
@@ -129,7 +131,7 @@ def test_what_ends_its_server_again_and_again_fails(runs: RunRegistry) -> None:
     run = runs.submit(SPEC, on_server=True)[0].id
     for _ in range(MOST_INTERRUPTED):
         assert runs.start(run)
-        runs.take_over()
+        runs.interrupt(runs.get(run), "The server that ran it stopped")
     assert runs.get(run).state == State.FAILED
     assert runs.get(run).reason == "The server that ran it stopped, for the 4th time."
     assert [event.kind for event in runs.events(run)] == ["interrupted"] * 3 + ["failed"]

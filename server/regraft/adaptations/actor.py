@@ -10,6 +10,7 @@ import ray
 
 from regraft.adaptations.context import Context
 from regraft.adaptations.run import run
+from regraft.domain import Adaptation
 from regraft.errors import RegraftError
 from regraft.logs import log_lines
 from regraft.plugins import Plugins
@@ -17,6 +18,7 @@ from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 from regraft.threads import ADAPTING
+from regraft.training.cluster import TRAIN, role
 
 NAMESPACE = "regraft"
 
@@ -46,24 +48,44 @@ def launch(identifier: str, settings: Settings, registry: Registry) -> None:
     """Start the run on the connected cluster, unless it was; it reserves no CPU, its workers do."""
     options = {
         "num_cpus": 0,
-        "name": f"adaptation-{identifier}",
+        "resources": role(TRAIN, settings),
+        "name": _name(identifier),
         "namespace": NAMESPACE,
         "lifetime": "detached",
         "get_if_exists": True,
     }
-    actor = ray.remote(Runner).options(**options).remote(settings)
-    ended = actor.run.remote(identifier)
-    watcher = threading.Thread(target=_watch, args=(ended, identifier, registry), daemon=True)
+    _follow(ray.remote(Runner).options(**options).remote(settings), identifier, registry)
+
+
+def adopt(identifier: str, registry: Registry) -> bool:
+    """Whether the process of a run that another server started lives; it is followed from now on,
+    as if it had been started here."""
+    try:
+        actor = ray.get_actor(_name(identifier), NAMESPACE)
+    except ValueError:
+        return False
+    _follow(actor, identifier, registry)
+    return True
+
+
+def _name(identifier: str) -> str:
+    return f"adaptation-{identifier}"
+
+
+def _follow(actor: Any, identifier: str, registry: Registry) -> None:
+    """Of a run that is at work this second call waits for the first, and ends with its process."""
+    run, ended = registry.runs.get(identifier), actor.run.remote(identifier)
+    watcher = threading.Thread(target=_watch, args=(ended, run, registry), daemon=True)
     watcher.start()
 
 
-def _watch(ended: Any, identifier: str, registry: Registry) -> None:
-    """Record the failure of a process that could not do so itself, such as one out of memory."""
+def _watch(ended: Any, run: Adaptation, registry: Registry) -> None:
+    """Take up what a process left that could not end its run, such as one out of memory or on a
+    machine that is gone. One that came to its end has told so."""
     why = ""
     try:
         ray.get(ended)
     except ray.exceptions.RayError as error:
         why = f" ({type(error).__name__})"
-    # One that came to its end has told so, unless the database was away: then nothing is known.
-    reason = f"The process of the adaptation ended early{why}."
-    patiently(lambda: registry.runs.fail(identifier, reason))
+    what = f"The process of the adaptation ended early{why}"
+    patiently(lambda: registry.runs.interrupt(run, what))

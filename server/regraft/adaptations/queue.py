@@ -11,18 +11,21 @@ from regraft.registry.runs import RunRegistry
 log = logging.getLogger("regraft.adaptations")
 
 Launch = Callable[[str], None]
+Adopt = Callable[[str], bool]
 
 
 class Queue:
     """Starts adaptations by `launch`, `most` at a time: next is always one of the project that has
     the fewest at work, its oldest first. What waits is in the registry, so that another server can
-    go on with it."""
+    go on with it, and with what this one was at work on, if `adopt` says that it is no more."""
 
-    def __init__(self, runs: RunRegistry, launch: Launch, most: int) -> None:
+    def __init__(self, runs: RunRegistry, launch: Launch, adopt: Adopt, most: int) -> None:
         self.runs = runs
         self.launch = launch
+        self.adopt = adopt
         self.most = most
-        self.launched: set[str] = set()
+        self.launched: dict[str, int] = {}
+        """What is started or adopted, and how often it had been interrupted by then."""
         self.told: set[str] = set()
         self.lock = threading.Lock()
 
@@ -41,11 +44,27 @@ class Queue:
     def _look(self) -> tuple[list[Adaptation], Counter[str]]:
         """Those that wait, and how many of each project are at work."""
         found = self.runs.unfinished()
-        self.launched &= {run.id for run in found}
-        self.told &= {run.id for run in found}
-        at_work = [r for r in found if r.state == State.RUNNING or r.id in self.launched]
+        open_ids = {run.id for run in found}
+        self.launched = {k: times for k, times in self.launched.items() if k in open_ids}
+        self.told &= open_ids
+        for run in found:
+            if run.state == State.RUNNING and not self._launched(run):
+                self._take_over(run)
+        at_work = [r for r in found if r.state == State.RUNNING or self._launched(r)]
         waiting = [r for r in found if r not in at_work]
         return waiting, Counter(run.project for run in at_work)
+
+    def _take_over(self, run: Adaptation) -> None:
+        """What another server started is followed from here on, or waits for its turn again, which
+        the next step sees."""
+        if self.adopt(run.id):
+            self.launched[run.id] = run.interrupted
+        else:
+            self.runs.interrupt(run, "The server that ran it stopped")
+
+    def _launched(self, run: Adaptation) -> bool:
+        """Whether it is started, and was not interrupted since."""
+        return self.launched.get(run.id) == run.interrupted
 
     def _start(self, run: Adaptation) -> bool:
         try:
@@ -55,7 +74,7 @@ class Queue:
             log.exception("adaptation %s cannot be started", run.id)
             self.runs.fail(run.id, "The server could not start the run.")
             return False
-        self.launched.add(run.id)
+        self.launched[run.id] = run.interrupted
         return True
 
     def _tell(self, run: Adaptation, working: int) -> None:

@@ -139,6 +139,7 @@ def _searched(
         return []
     import ray
 
+    from regraft.training.cluster import TRAIN, role
     from regraft.training.search import Search, search
 
     context = work.context
@@ -157,6 +158,7 @@ def _searched(
                 directory,
                 threads,
                 gpu,
+                role(TRAIN, context.settings),
             )
         )
     context.check_cancelled()

@@ -74,11 +74,13 @@ def train(
 def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     """By Ray Train, on the cluster that is connected."""
     from regraft.training.checkpoints import Checkpoints
+    from regraft.training.cluster import TRAIN, role
     from regraft.training.trainer import TrainingRequest, Watcher, train_on_ray
 
     context, workers = work.context, work.request.spec.workers
     run = TrainingRequest(made, work.parts(), folder, workers, context.settings.use_gpu)
-    request = replace(run, deadline=limits.deadline, whole=limits.whole)
+    needs = role(TRAIN, context.settings)
+    request = replace(run, deadline=limits.deadline, whole=limits.whole, needs=needs)
     # Progress is the adaptation's; a baseline's would look the same.
     report = _nothing if limits.whole else context.report
     with ThreadPoolExecutor(1, "model") as meanwhile:

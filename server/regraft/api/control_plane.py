@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from regraft.adaptations.actor import launch
+from regraft.adaptations.actor import adopt, launch
 from regraft.adaptations.queue import Queue
 from regraft.api.app import build_app
 from regraft.api.services import Services
@@ -35,7 +35,8 @@ class ControlPlane:
         settings = self.settings
         registry = Registry.of(settings)
         start = partial(launch, settings=settings, registry=registry)
-        queue = Queue(registry.runs, start, most_running(settings))
+        taken = partial(adopt, registry=registry)
+        queue = Queue(registry.runs, start, taken, most_running(settings))
         known: Authenticator = anybody
         if settings.auth:
             known = paced(registry.keys.authenticator(issuer_of(settings)), settings.max_rate)

@@ -14,6 +14,7 @@ from regraft.cli.doctor import backup, clean, doctor, restore
 from regraft.cli.endpoints import endpoints
 from regraft.cli.keys import keys, login
 from regraft.cli.manage import adaptations, datasets, models
+from regraft.cli.node import node
 from regraft.cli.output import release_stdout
 from regraft.cli.predict import predict
 from regraft.cli.rank import rank
@@ -38,6 +39,7 @@ for command in (
     adapt,
     rank,
     serve,
+    node,
     predict,
     models,
     adaptations,

@@ -55,7 +55,7 @@ class ProgressBar:
         elif kind == "queued":
             self._line(f"{data['working']} adaptations are at work, and no more than that: waiting")
         elif kind == "interrupted":
-            self._line("the server stopped: it goes on from its last checkpoint")
+            self._line(f"{data['reason']} It goes on from its last checkpoint.")
         elif kind == "waiting":
             self._line(f"waiting for {data['needs']} {data['of']}, {data['free']:g} free")
 

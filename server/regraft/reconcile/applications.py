@@ -13,6 +13,7 @@ from regraft.serving.replica import Replica, ReplicaOptions
 from regraft.serving.sessions import available_cpus
 from regraft.serving.traces import environment
 from regraft.settings import Settings
+from regraft.training.cluster import SERVE, role
 
 POOL = "pool"
 CONTROL = "control"
@@ -30,6 +31,7 @@ GRPC_SERVICES = "regraft.serving.grpc_service.add_services"
 def start_serve(settings: Settings, port: int, grpc_port: int) -> None:
     """Serve's controller and entry on this cluster."""
     serve.start(
+        proxy_location="EveryNode",
         http_options={"host": settings.host, "port": port, "access_log": False},
         grpc_options={
             "port": grpc_port,
@@ -44,7 +46,7 @@ def deploy_pool(settings: Settings) -> None:
     training has them all; its threads are bounded instead."""
     threads = settings.threads or max(1, available_cpus() // settings.replicas)
     options = replica_options(settings, threads, bool(settings.use_gpu))
-    pool = _deployment(Replica, "Pool", settings.replicas, ONGOING)
+    pool = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas)
     serve.run(pool.bind(options), name=POOL, route_prefix="/v2")
 
 
@@ -99,8 +101,8 @@ class DedicatedApplications:
 def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
     threads = settings.threads or max(1, int(placement.cpus))
     options = replica_options(settings, threads, placement.gpus > 0, only=name)
-    deployment = _deployment(Replica, "Endpoint", None, ONGOING).options(
-        ray_actor_options=_actor(num_cpus=placement.cpus, num_gpus=placement.gpus),
+    deployment = _deployment(Replica, "Endpoint", settings, ONGOING).options(
+        ray_actor_options=_actor(settings, num_cpus=placement.cpus, num_gpus=placement.gpus),
         autoscaling_config={
             "min_replicas": placement.min_replicas,
             "initial_replicas": max(1, placement.min_replicas),
@@ -117,24 +119,28 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
 
 def deploy_control(control: type, settings: Settings) -> None:
     """The control plane at `/`, by the class that the caller brings."""
-    app = _deployment(control, "Control", 1, 200)
+    app = _deployment(control, "Control", settings, 200, num_replicas=1)
     serve.run(app.bind(settings), name=CONTROL, route_prefix="/")
 
 
-def _deployment(kind: type, name: str, replicas: int | None, ongoing: int) -> Any:
+def _deployment(kind: type, name: str, settings: Settings, ongoing: int, **more: Any) -> Any:
     return serve.deployment(serve.ingress()(kind)).options(
         name=name,
-        **({} if replicas is None else {"num_replicas": replicas}),
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
-        ray_actor_options=_actor(num_cpus=0),
+        ray_actor_options=_actor(settings, num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
+        **more,
     )
 
 
-def _actor(**resources: float) -> dict[str, Any]:
+def _actor(settings: Settings, **resources: float) -> dict[str, Any]:
     """Replicas on other nodes trace as this process was told to."""
-    variables = environment()
-    return {**resources, **({"runtime_env": {"env_vars": variables}} if variables else {})}
+    variables, own = environment(), role(SERVE, settings)
+    return {
+        **resources,
+        "resources": own,
+        **({"runtime_env": {"env_vars": variables}} if variables else {}),
+    }

@@ -49,14 +49,13 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     at = Addresses(*(_reachable(settings.host, port) for port in ports))
     at = replace(at, url=f"http://{at.url}")
     with registry.home.owned_by(at.url, at.grpc):
-        end_orphans(instance.id, GRACE)
+        _end_orphans(settings, instance)
         for port in ports:
             require_free_port(settings.host, port)
         os.environ.update(serve_environment(instance))
         note = ingress_note()
         if note:
             say(note)
-        registry.runs.take_over()
         shutil.rmtree(registry.home.statistics, ignore_errors=True)
         registry.models.synchronise()
         registry.home.stopping.unlink(missing_ok=True)
@@ -68,7 +67,13 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
             with contextlib.suppress(OSError):  # such as a disk that is full: then it stops so
                 registry.home.stopping.touch()
             _stop(settings)
-            end_orphans(instance.id, GRACE)
+            _end_orphans(settings, instance)
+
+
+def _end_orphans(settings: Settings, instance: Instance) -> None:
+    """The nodes of a cluster that was there before are no orphans."""
+    if settings.address is None:
+        end_orphans(instance.id, GRACE)
 
 
 def check_exposure(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from regraft.registry.paging import WHOLE, Order, Page, Window
 from regraft.registry.schema import adaptations, aware, events, reader
 
 MOST_INTERRUPTED = 4
-"""The last time that the end of its server ends a run too: it may be what ends the server."""
+"""The last time that what ends its process or its server ends a run too: it may be the cause."""
 NEWEST = Order((adaptations.c.submitted, adaptations.c.id), descending=True)
 OPEN = [str(state) for state in State if not state.final]
 
@@ -132,19 +132,17 @@ class RunRegistry:
         with self.reading.begin() as connection:
             return [_adaptation(row) for row in connection.execute(query)]
 
-    def take_over(self) -> None:
-        """Let what a server that is gone was at work on wait for its turn again, and go on from its
-        last checkpoint; what was interrupted too often fails. Called when a server begins."""
-        for run in self.unfinished():
-            if run.state != State.RUNNING:
-                continue
-            if run.interrupted + 1 >= MOST_INTERRUPTED:
-                times = run.interrupted + 1
-                self.fail(run.id, f"The server that ran it stopped, for the {times}th time.")
-                continue
-            again = {"state": str(State.SUBMITTED), "interrupted": run.interrupted + 1}
-            if self._change(run.id, [str(State.RUNNING)], **again):
-                self.record(run.id, "interrupted", {"times": run.interrupted + 1})
+    def interrupt(self, run: Adaptation, what: str) -> None:
+        """Let a run that something ended wait for its turn again, to go on from its last
+        checkpoint; one that was interrupted too often fails, for the reason that is told. Nothing
+        happens if it was interrupted since it was seen so."""
+        times = run.interrupted + 1
+        if self.get(run.id).interrupted != run.interrupted:
+            return
+        if times >= MOST_INTERRUPTED:
+            self.fail(run.id, f"{what}, for the {times}th time.")
+        elif self._change(run.id, OPEN, state=str(State.SUBMITTED), interrupted=times):
+            self.record(run.id, "interrupted", {"times": times, "reason": f"{what}."})
 
     def cancel_requested(self, identifier: str) -> bool:
         query = select(adaptations.c.cancel).where(adaptations.c.id == identifier)

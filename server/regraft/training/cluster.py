@@ -13,6 +13,16 @@ from regraft.registry.home import Home
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
+SERVE, TRAIN = "serve", "train"
+"""What nodes can be for, as Ray's custom resources."""
+PLENTY, LITTLE = 1000, 0.001
+"""What such a node has of its resource, and what each process takes that belongs there."""
+
+
+def role(name: str, settings: Settings) -> dict[str, float]:
+    """The custom resources that a process of this role asks for."""
+    return {name: LITTLE} if settings.roles else {}
+
 
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[None]:
@@ -32,8 +42,7 @@ def start(settings: Settings) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not settings.address:
-        _let_in_ours_alone(settings)
+    _let_in_ours_alone(settings)
     local = {
         "num_cpus": available_cpus(),
         "include_dashboard": False,
@@ -50,10 +59,12 @@ def start(settings: Settings) -> None:
 
 def _let_in_ours_alone(settings: Settings) -> None:
     """Ray asks for a token by itself, and would make one that every user of the machine can read.
-    What we start inherits it; people find it in the home."""
-    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        home = Home(settings.resolved_home).create()
-        os.environ.setdefault("RAY_AUTH_TOKEN", token_file(home.ray_token).read_text())
+    What we start inherits it; people find it in the home, and so does who joins a cluster of
+    `regraft node`."""
+    known = Home(settings.resolved_home).ray_token
+    if "RAY_AUTH_TOKEN_PATH" in os.environ or (settings.address and not known.exists()):
+        return
+    os.environ.setdefault("RAY_AUTH_TOKEN", token_file(known).read_text())
 
 
 def most_running(settings: Settings) -> int:
@@ -72,6 +83,19 @@ def check_workers(workers: int | None, settings: Settings) -> None:
         check_fits(workers, gpus if settings.use_gpu is None else settings.use_gpu)
     elif settings.address is None and not settings.use_gpu:
         _refuse(workers, "CPU", available_cpus())
+
+
+def processors_each(workers: int, free: int) -> int:
+    """How many processors each of so many workers can have, of which none is on two nodes."""
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return shared_out([int(has.get("CPU", 0)) for has in alive], workers, free)
+
+
+def shared_out(nodes: list[int], workers: int, free: int) -> int:
+    """The greatest share of `free` processors that nodes with so many can give each worker; at
+    least one."""
+    shares = range(free // workers, 1, -1)
+    return next((s for s in shares if sum(has // s for has in nodes) >= workers), 1)
 
 
 def check_fits(workers: int, gpu: bool) -> None:

@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Search:
     directory: Path
     cpus: int
     use_gpu: bool
+    needs: Mapping[str, float] = field(default_factory=dict)
+    """Custom resources of each trial."""
 
 
 def search(what: Search) -> list[Result]:
@@ -61,7 +63,7 @@ def search(what: Search) -> list[Result]:
 
         trial(config["name"], tell)
 
-    resources = {"cpu": what.cpus, "gpu": int(what.use_gpu)}
+    resources = {"cpu": what.cpus, "gpu": int(what.use_gpu), **what.needs}
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         param_space={"name": tune.grid_search(list(what.names))},

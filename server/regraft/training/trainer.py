@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from regraft.domain import JSON
 from regraft.errors import CancelledRunError, RunFailedError
 from regraft.training.build import Recipe
 from regraft.training.clock import Clock
-from regraft.training.cluster import check_fits
+from regraft.training.cluster import check_fits, processors_each
 from regraft.training.mailbox import Mailbox
 from regraft.training.outcomes import validated
 from regraft.training.watching import watched
@@ -43,6 +43,8 @@ class TrainingRequest:
     use_gpu: bool | None
     deadline: float | None = None
     whole: bool = False
+    needs: Mapping[str, float] = field(default_factory=dict)
+    """Custom resources of each worker."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,11 @@ def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:
     free = ray.available_resources().get(kind, 0)
     if free < workers:
         watcher.report("waiting", {"needs": workers, "free": free, "of": kind})
-    cpus = 1 if gpu else max(1, int(free) // workers)
+    cpus = 1 if gpu else processors_each(workers, int(free))
     return ScalingConfig(
-        num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": cpus, **_gpu(gpu)}
+        num_workers=workers,
+        use_gpu=gpu,
+        resources_per_worker={"CPU": cpus, **_gpu(gpu), **request.needs},
     )
 
 

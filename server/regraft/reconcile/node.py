@@ -1,0 +1,78 @@
+"""A Ray node that a server can use: Ray's own command, in the environment that serving needs.
+
+Ray reads most of it when its processes start, so that a server which joins a cluster later can no
+longer say it.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regraft.errors import InvalidInputError
+from regraft.identity.pepper import token_file
+from regraft.reconcile.environment import Instance, serve_environment
+from regraft.registry.home import Home
+from regraft.serving.sessions import available_cpus
+from regraft.settings import Settings
+from regraft.training.cluster import PLENTY
+
+PORT = 6379
+"""Of the head, as Ray has it."""
+HEALTH = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_health_check_initial_delay_ms": "1000",
+}
+"""A node that is gone is noticed within 5 seconds, not 17."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: the head of a cluster, or one that joins the head at `address`, HOST:PORT."""
+
+    settings: Settings
+    address: str | None = None
+    port: int = PORT
+    cpus: int | None = None
+    roles: tuple[str, ...] = ()
+    """What it is for: of `serve` and `train`."""
+
+    def command(self) -> list[str]:
+        """Ray's, which stays in the foreground."""
+        settings = self.settings
+        ours = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        if self.address is None:
+            ours += ["--head", f"--port={self.port}", "--include-dashboard=false"]
+            ours += [f"--temp-dir={settings.ray_temp_dir}"]
+        else:
+            ours += [f"--address={self.address}"]
+        cpus = available_cpus() if self.cpus is None else self.cpus
+        return [
+            *ours,
+            f"--num-cpus={cpus}",
+            f"--node-ip-address={settings.host}",
+            f"--resources={json.dumps(dict.fromkeys(self.roles, PLENTY))}",
+            "--disable-usage-stats",
+        ]
+
+    def environment(self, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """All variables for the command. Who may join must have the token of the home, which all
+        nodes share."""
+        settings = self.settings
+        instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
+        found = {**HEALTH, **given, **serve_environment(instance, given)}
+        if "RAY_AUTH_TOKEN_PATH" not in given and "RAY_AUTH_TOKEN" not in given:
+            home = Home(settings.resolved_home).create()
+            found["RAY_AUTH_TOKEN"] = token_file(home.ray_token).read_text()
+        return {"RAY_AUTH_MODE": "token", **found}
+
+
+def become(node: Node) -> None:
+    """Turn this process into the node; InvalidInputError for an address that is none."""
+    if node.address is not None and not node.address.rpartition(":")[2].isdigit():
+        raise InvalidInputError(f"--address is HOST:PORT of the head, not '{node.address}'.")
+    command = node.command()
+    os.execve(command[0], command, node.environment())
