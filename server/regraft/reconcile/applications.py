@@ -42,12 +42,16 @@ def start_serve(settings: Settings, port: int, grpc_port: int) -> None:
 
 
 def deploy_pool(settings: Settings) -> None:
-    """The shared pool at `/v2`: every endpoint, without a database. It reserves no CPU, so that
-    training has them all; its threads are bounded instead."""
+    serve.run(pool(settings), name=POOL, route_prefix="/v2")
+
+
+def pool(settings: Settings) -> Any:
+    """The shared pool, which is to be at `/v2`: every endpoint, without a database. It reserves no
+    CPU, so that training has them all; its threads are bounded instead."""
     threads = settings.threads or max(1, available_cpus() // settings.replicas)
     options = replica_options(settings, threads, bool(settings.use_gpu))
-    pool = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas)
-    serve.run(pool.bind(options), name=POOL, route_prefix="/v2")
+    made = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas)
+    return made.bind(options)
 
 
 def replica_options(
@@ -117,10 +121,13 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
     return deployment.bind(options)
 
 
-def deploy_control(control: type, settings: Settings) -> None:
-    """The control plane at `/`, by the class that the caller brings."""
-    app = _deployment(control, "Control", settings, 200, num_replicas=1)
-    serve.run(app.bind(settings), name=CONTROL, route_prefix="/")
+def deploy_control(kind: type, settings: Settings) -> None:
+    serve.run(control(kind, settings), name=CONTROL, route_prefix="/")
+
+
+def control(kind: type, settings: Settings) -> Any:
+    """The control plane, which is to be at `/`, by the class that the caller brings."""
+    return _deployment(kind, "Control", settings, 200, num_replicas=1).bind(settings)
 
 
 def _deployment(kind: type, name: str, settings: Settings, ongoing: int, **more: Any) -> Any:

@@ -1,0 +1,44 @@
+"""The command and the environment of a Ray node."""
+
+from pathlib import Path
+
+import pytest
+
+from regraft.errors import InvalidInputError
+from regraft.reconcile.node import Node, become
+from regraft.settings import Settings
+
+
+def settings(home: Path) -> Settings:
+    return Settings(home=home, host="10.0.0.2", ray_temp_dir=Path("/tmp/r"))
+
+
+def test_a_head_listens_and_does_no_work_unless_told(tmp_path: Path) -> None:
+    command = Node(settings(tmp_path), cpus=0).command()
+    assert command[2:5] == ["ray.scripts.scripts", "start", "--block"]
+    for option in ("--head", "--port=6379", "--num-cpus=0", "--node-ip-address=10.0.0.2"):
+        assert option in command
+    assert "--resources={}" in command
+
+
+def test_who_joins_says_where_and_what_for(tmp_path: Path) -> None:
+    command = Node(settings(tmp_path), "10.0.0.1:6379", roles=("serve", "train")).command()
+    assert "--address=10.0.0.1:6379" in command
+    assert '--resources={"serve": 1000, "train": 1000}' in command
+    assert not {"--head", "--port=6379"} & set(command)
+
+
+def test_nodes_of_one_home_have_one_token_and_heed_what_was_given(tmp_path: Path) -> None:
+    one, other = (Node(settings(tmp_path)).environment({}) for _ in range(2))
+    assert one["RAY_AUTH_MODE"] == "token"
+    assert one["RAY_AUTH_TOKEN"] == other["RAY_AUTH_TOKEN"]
+    assert one["RAY_health_check_period_ms"] == "1000"
+    given = {"RAY_AUTH_TOKEN_PATH": "/secret", "RAY_health_check_period_ms": "5000"}
+    found = Node(settings(tmp_path)).environment(given)
+    assert "RAY_AUTH_TOKEN" not in found
+    assert found["RAY_health_check_period_ms"] == "5000"
+
+
+def test_an_address_without_a_port_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="HOST:PORT of the head, not 'ray://head'"):
+        become(Node(settings(tmp_path), "ray://head"))
