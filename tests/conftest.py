@@ -3,6 +3,8 @@
 Nothing here starts Ray.
 """
 
+import io
+import logging
 import os
 import shutil
 import string
@@ -18,6 +20,7 @@ import pytest
 from regraft.cli.demo_data import tweets as demo_tweets
 from regraft.contract import SourceModel
 from regraft.export.frozen import frozen_backbone
+from regraft.logs import log_lines
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.threads import yield_soon
@@ -113,6 +116,17 @@ def _no_settings_from_outside() -> Iterator[None]:
         # It doubles what training takes; the tests of it ask for it.
         patch.setenv("REGRAFT_SCRATCH_SECONDS", "0")
         yield
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What our loggers write as lines."""
+    logger = logging.getLogger("regraft")
+    before = (logger.handlers, logger.level, logger.propagate)
+    stream = io.StringIO()
+    log_lines(stream)
+    yield stream
+    logger.handlers, logger.level, logger.propagate = before
 
 
 @pytest.fixture(scope="session")

@@ -3,27 +3,16 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft.identity.keys import ApiKey
-from regraft.logs import REQUEST, Line, log_lines, redacted, request_id
+from regraft.logs import REQUEST, Line, redacted, request_id
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    logger = logging.getLogger("regraft")
-    before = (logger.handlers, logger.level, logger.propagate)
-    stream = io.StringIO()
-    log_lines(stream)
-    yield stream
-    logger.handlers, logger.level, logger.propagate = before
-
-
-def test_a_line_tells_when_who_what_and_of_which_request(lines: io.StringIO) -> None:
+def test_a_line_tells_when_who_what_and_of_which_request(log: io.StringIO) -> None:
     mark = REQUEST.set("r-1")
     try:
         raise ValueError("with rgk_0123456789ab_" + "s" * 43)
@@ -31,7 +20,7 @@ def test_a_line_tells_when_who_what_and_of_which_request(lines: io.StringIO) -> 
         logging.getLogger("regraft.api").exception("it %s", "broke\nforged line")
     finally:
         REQUEST.reset(mark)
-    (line,) = lines.getvalue().splitlines()
+    (line,) = log.getvalue().splitlines()
     found = json.loads(line)
     assert (found["level"], found["logger"]) == ("error", "regraft.api")
     assert (found["message"], found["request"]) == ("it broke\nforged line", "r-1")

@@ -1,29 +1,16 @@
 """What a caller sends as a secret, and what the server knows of itself, is told to nobody."""
 
 import io
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from regraft.identity.scopes import Scope
-from regraft.logs import log_lines
 from tests.api.routes import asked, filled
 
 CANARY = "canary-5f1d"
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What our loggers write."""
-    logger = logging.getLogger("regraft")
-    before = (logger.handlers, logger.level, logger.propagate)
-    stream = io.StringIO()
-    log_lines(stream)
-    yield stream
-    logger.handlers, logger.level, logger.propagate = before
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
