@@ -33,6 +33,7 @@ def test_nodes_of_one_home_have_one_token_and_heed_what_was_given(tmp_path: Path
     assert one["RAY_AUTH_MODE"] == "token"
     assert one["RAY_AUTH_TOKEN"] == other["RAY_AUTH_TOKEN"]
     assert one["RAY_health_check_period_ms"] == "1000"
+    assert (tmp_path / "ray-token").stat().st_mode & 0o777 == 0o600
     given = {"RAY_AUTH_TOKEN_PATH": "/secret", "RAY_health_check_period_ms": "5000"}
     found = Node(settings(tmp_path)).environment(given)
     assert "RAY_AUTH_TOKEN" not in found

@@ -7,6 +7,7 @@ import click
 
 from regraft.cli.options import settings_from
 from regraft.cli.output import print_json, reserve_stdout, stderr
+from regraft.registry.ray_token import let_in
 
 
 @click.command()
@@ -19,12 +20,13 @@ from regraft.cli.output import print_json, reserve_stdout, stderr
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def serve(as_json: bool, **given: Any) -> None:
     """Serve every endpoint, and take adaptations, until Ctrl-C or SIGTERM."""
+    reserve_stdout()
+    settings = settings_from(**given)
+    let_in(settings)  # before what follows imports Ray
     from regraft.api.control_plane import ControlPlane
     from regraft.reconcile.server import running
     from regraft.reconcile.signals import wait_for_signal
 
-    reserve_stdout()
-    settings = settings_from(**given)
     console = stderr()
     console.print("starting …", style="dim")
     with suppress(KeyboardInterrupt), running(settings, ControlPlane, console.print) as at:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regraft.errors import InvalidInputError
-from regraft.identity.pepper import token_file
 from regraft.reconcile.environment import Instance, serve_environment
-from regraft.registry.home import Home
+from regraft.registry.ray_token import entry
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 from regraft.training.cluster import PLENTY
@@ -59,15 +58,11 @@ class Node:
         ]
 
     def environment(self, given: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """All variables for the command. Who may join must have the token of the home, which all
-        nodes share."""
+        """All variables for the command."""
         settings = self.settings
         instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
-        found = {**HEALTH, **given, **serve_environment(instance, given)}
-        if "RAY_AUTH_TOKEN_PATH" not in given and "RAY_AUTH_TOKEN" not in given:
-            home = Home(settings.resolved_home).create()
-            found["RAY_AUTH_TOKEN"] = token_file(home.ray_token).read_text()
-        return {"RAY_AUTH_MODE": "token", **found}
+        ours = {**serve_environment(instance, given), **entry(settings, given)}
+        return {**HEALTH, **given, **ours}
 
 
 def become(node: Node) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import ray
 
 from regraft.errors import InvalidInputError
-from regraft.identity.pepper import token_file
-from regraft.registry.home import Home
+from regraft.registry.ray_token import let_in
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
@@ -42,7 +41,7 @@ def start(settings: Settings) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    _let_in_ours_alone(settings)
+    let_in(settings)
     local = {
         "num_cpus": available_cpus(),
         "include_dashboard": False,
@@ -55,16 +54,6 @@ def start(settings: Settings) -> None:
         configure_logging=True,
         **({} if settings.address else local),
     )
-
-
-def _let_in_ours_alone(settings: Settings) -> None:
-    """Ray asks for a token by itself, and would make one that every user of the machine can read.
-    What we start inherits it; people find it in the home, and so does who joins a cluster of
-    `regraft node`."""
-    known = Home(settings.resolved_home).ray_token
-    if "RAY_AUTH_TOKEN_PATH" in os.environ or (settings.address and not known.exists()):
-        return
-    os.environ.setdefault("RAY_AUTH_TOKEN", token_file(known).read_text())
 
 
 def most_running(settings: Settings) -> int:
