@@ -7,21 +7,11 @@ from typing import Any
 
 import pytest
 
-from regraft.api.live_metrics import FIGURES
-from regraft.serving.metrics import FAMILIES
+from tests.deploy.series import told
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/regraft.json").read_text())
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-
-
-def told() -> set[str]:
-    """The names of all series of `/metrics`."""
-    series = set(FIGURES)
-    for name, family in FAMILIES.items():
-        ends = ("bucket", "sum", "count") if family.bounds else ("total",)
-        series |= {f"{name}_{end}" for end in ends}
-    return series
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
