@@ -146,6 +146,7 @@ def running(home: Path, logs: Path) -> Iterator[Cluster]:
             "REGRAFT_RAY_TEMP_DIR": str(ray / "r"),
             "REGRAFT_AUTH": "true",
             "REGRAFT_ROLES": "true",
+            "REGRAFT_REPLICAS_PER_NODE": "1",
             "REGRAFT_SCRATCH_SECONDS": "0",
         }
         with redis(f"{net.subnet}.1", logs) as at:

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     installed unless it is given."""
     replicas: Annotated[int, Field(ge=1)] = 2
     """Of the shared pool."""
+    replicas_per_node: Annotated[int, Field(ge=1)] | None = None
+    """Of those, at most on one node of a cluster; any number unless it is given."""
     poll_interval: Annotated[float, Field(gt=0)] = 0.5
     """How often replicas look whether an endpoint has changed."""
 

@@ -19,8 +19,7 @@ NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 UPGRADES = {"NewCluster", "NewClusterWithIncrementalUpgrade", "None"}
 CONFIG_KEYS = {"proxy_location", "http_options", "grpc_options", "applications"}
 OPTION_KEYS = {"host", "port", "grpc_servicer_functions", "enable_reflection"}
-APPLICATION_KEYS = {"name", "route_prefix", "import_path", "deployments"}
-DEPLOYMENT_KEYS = {"name", "max_replicas_per_node"}
+APPLICATION_KEYS = {"name", "route_prefix", "import_path"}
 APPLICATIONS = {
     ("control", "/", "regraft.deployed:control"),
     ("pool", "/v2", "regraft.deployed:pool"),
@@ -94,8 +93,6 @@ def _unknown_keys(config: Object) -> Iterator[str]:
     yield from config.get("grpc_options", {}).keys() - OPTION_KEYS
     for application in config.get("applications", []):
         yield from application.keys() - APPLICATION_KEYS
-        for deployment in application.get("deployments", []):
-            yield from deployment.keys() - DEPLOYMENT_KEYS
 
 
 def start_parameters_are_texts(objects: Objects) -> Complaints:

@@ -14,7 +14,7 @@ from regraft.reconcile.environment import INSTANCE, Instance, serve_environment
 from regraft.reconcile.node import HEALTH
 from regraft.reconcile.server import check_exposure
 from regraft.settings import Settings
-from regraft.training.cluster import PLENTY
+from regraft.training.cluster import ENVIRONMENT, PLENTY
 from tests.deploy.chart import CASES, CHART, helm, objects_of, text_of, values_of
 from tests.deploy.pods import Objects, Pod, cluster, of_kind, pods, service
 from tests.deploy.rules import resources_of
@@ -25,11 +25,18 @@ PORTS = frozenset(
     f"RAY_SERVE_{name}_PORT"
     for name in ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP", "FALLBACK_PROXY_GRPC")
 )
-# As `regraft.training.cluster.start` has it, which a cluster that is there already never calls.
-TRAINING = {"RAY_TRAIN_V2_ENABLED": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 # The chart's own, or of commands.
 NOT_TO_SET = {
-    *("home", "database", "artifacts", "roles", "ray_temp_dir", "threads", "replicas"),
+    *(
+        "home",
+        "database",
+        "artifacts",
+        "roles",
+        "ray_temp_dir",
+        "threads",
+        "replicas",
+        "replicas_per_node",
+    ),
     *("host", "port", "grpc_port", "auth", "url", "address"),
 }
 
@@ -39,7 +46,7 @@ def expected(pod: Pod) -> dict[str, str]:
     env = pod.env
     home, temporary = Path(env["REGRAFT_HOME"]), Path(env["REGRAFT_RAY_TEMP_DIR"])
     instance = Instance(home, temporary, int(env.get("REGRAFT_MAX_BODY", Settings().max_body)))
-    found = HEALTH | TRAINING | serve_environment(instance, {}, lambda: "/usr/sbin/haproxy")
+    found = HEALTH | ENVIRONMENT | serve_environment(instance, {}, lambda: "/usr/sbin/haproxy")
     del found[INSTANCE]
     cpus = int(pod.container["resources"]["limits"]["cpu"])
     return found | {

@@ -50,7 +50,9 @@ def pool(settings: Settings) -> Any:
     CPU, so that training has them all; its threads are bounded instead."""
     threads = settings.threads or max(1, available_cpus() // settings.replicas)
     options = replica_options(settings, threads, bool(settings.use_gpu))
-    made = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas)
+    each = settings.replicas_per_node
+    spread = {} if each is None else {"max_replicas_per_node": each}
+    made = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas, **spread)
     return made.bind(options)
 
 

@@ -15,7 +15,7 @@ from regraft.reconcile.environment import Instance, serve_environment
 from regraft.registry.ray_token import entry
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
-from regraft.training.cluster import PLENTY
+from regraft.training.cluster import ENVIRONMENT, PLENTY
 
 PORT = 6379
 """Of the head, as Ray has it."""
@@ -62,7 +62,7 @@ class Node:
         settings = self.settings
         instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
         ours = {**serve_environment(instance, given), **entry(settings, given)}
-        return {**HEALTH, **given, **ours}
+        return {**HEALTH, **ENVIRONMENT, **given, **ours}
 
 
 def become(node: Node) -> None:

@@ -12,6 +12,12 @@ from regraft.registry.ray_token import let_in
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Of every process that trains."""
 SERVE, TRAIN = "serve", "train"
 """What nodes can be for, as Ray's custom resources."""
 PLENTY, LITTLE = 1000, 0.001
@@ -38,9 +44,8 @@ def connected(settings: Settings) -> Iterator[None]:
 
 def start(settings: Settings) -> None:
     """Join the cluster at `settings.address`, or start a local one with explicit CPUs."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     let_in(settings)
     local = {
         "num_cpus": available_cpus(),

@@ -14,6 +14,7 @@
 - {name: REGRAFT_AUTH, value: "true"}
 - {name: REGRAFT_ROLES, value: "true"}
 - {name: REGRAFT_REPLICAS, value: {{ $v.serve.replicas | quote }}}
+- {name: REGRAFT_REPLICAS_PER_NODE, value: "1"}
 - {name: REGRAFT_THREADS, value: {{ $v.serve.cpus | quote }}}
 {{- if $v.artifacts.uri }}
 - {name: REGRAFT_ARTIFACTS, value: {{ $v.artifacts.uri | quote }}}
