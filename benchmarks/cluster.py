@@ -75,6 +75,10 @@ class Cluster:
             self.logs / "serve.log",
         )
 
+    def servers(self) -> int:
+        """How many have said that they serve."""
+        return (self.logs / "serve.log").read_text().count("regraft serves")
+
     def url(self, node: Node) -> str:
         return f"http://{node.address}:{HTTP}"
 
@@ -216,6 +220,7 @@ def measure(cluster: Cluster, key: str, training: bool) -> int:
         f"  replicas a node: {[len(inside(n, 'ServeReplica:pool')) for n in cluster.nodes]}",
         flush=True,
     )
+    wait(lambda: cluster.servers() == 1, 120, "the server is whole")
     if training:
         with Client(cluster.url(first), key=key) as client:
             print(spread_training(cluster, client, KINDS["text"].data(cache())), flush=True)
@@ -246,8 +251,10 @@ def measure(cluster: Cluster, key: str, training: bool) -> int:
         time.sleep(AWAY)
         cluster.start_head()
         cluster.start_server()
-        time.sleep(40)
-        return f"gone for {AWAY:.0f} s"
+        back = wait(lambda: cluster.servers() == 2, 240, "the server is there again")
+        with Client(cluster.url(first), key=key) as client:
+            client.promote(NAME, 1)
+        return f"gone for {AWAY:.0f} s, the server is back {back:.0f} s later"
 
     failed += under_load(cluster.url(first), "the head is killed", head_away, key)
     return failed

@@ -40,6 +40,12 @@ def test_nodes_of_one_home_have_one_token_and_heed_what_was_given(tmp_path: Path
     assert found["RAY_health_check_period_ms"] == "5000"
 
 
+def test_workers_reach_each_other_by_the_interface_of_the_address(tmp_path: Path) -> None:
+    local = Settings(home=tmp_path, host="127.0.0.1")
+    assert Node(local).environment({})["GLOO_SOCKET_IFNAME"].startswith("lo")
+    assert "GLOO_SOCKET_IFNAME" not in Node(settings(tmp_path)).environment({})
+
+
 def test_an_address_without_a_port_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="HOST:PORT of the head, not 'ray://head'"):
         become(Node(settings(tmp_path), "ray://head"))

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
+
 from regraft.errors import InvalidInputError
 from regraft.reconcile.environment import Instance, serve_environment
 from regraft.registry.ray_token import entry
@@ -62,7 +64,16 @@ class Node:
         settings = self.settings
         instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
         ours = {**serve_environment(instance, given), **entry(settings, given)}
-        return {**HEALTH, **ENVIRONMENT, **given, **ours}
+        return {**HEALTH, **ENVIRONMENT, **_interface(settings.host), **given, **ours}
+
+
+def _interface(host: str) -> dict[str, str]:
+    """By which workers of one training reach each other: they would look up the machine's name,
+    which on Debian is one of its own loopback addresses."""
+    for name, addresses in psutil.net_if_addrs().items():
+        if host in [one.address for one in addresses]:
+            return {"GLOO_SOCKET_IFNAME": name}
+    return {}
 
 
 def become(node: Node) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from regraft.domain import JSON
 from regraft.errors import CancelledRunError, RunFailedError
@@ -59,7 +60,9 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
     """Train on the connected cluster; the best epoch's metrics on the validation part."""
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", CONTROLLER_SECONDS)
     scaling = _scaling(request, watcher)
-    mailbox: Any = ray.remote(num_cpus=0, max_restarts=3)(Mailbox).remote()
+    mailbox: Any = ray.remote(num_cpus=0, max_restarts=3, scheduling_strategy=_here())(
+        Mailbox
+    ).remote()
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={
@@ -85,6 +88,11 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
     if outcome is not None and outcome["state"] == "expired" and not request.whole:
         watcher.report("expired", {"epochs": outcome["epochs"]})
     return validated(outcome, request.whole)
+
+
+def _here() -> NodeAffinitySchedulingStrategy:
+    """On the node of this process: what the run needs besides its workers goes only with it."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:
