@@ -1,6 +1,7 @@
 """A server's URL, and what it ends. Nothing here starts Ray."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from ray.serve._private.haproxy import HAProxyConfig
 from ray.serve.config import HTTPOptions
 
 from regraft.errors import InvalidInputError
+from regraft.reconcile import applications
 from regraft.reconcile.ports import is_loopback
 from regraft.reconcile.server import _end_applications, _listening, _ports, _reachable
 from regraft.settings import Settings
@@ -83,3 +85,23 @@ def test_a_cluster_of_our_own_ends_whole() -> None:
     serve = Serve(("pool", "control"))
     _end_applications(serve, joined=False)
     assert serve.ended == ["everything"]
+
+
+def test_applications_that_stand_as_wanted_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Serve would replace each of their replicas, though nothing is new."""
+    states = {applications.POOL: "RUNNING", applications.CONTROL: "RUNNING"}
+    found = {name: SimpleNamespace(status=state) for name, state in states.items()}
+    known = SimpleNamespace(status=lambda: SimpleNamespace(applications=found))
+    monkeypatch.setattr(applications, "serve", known)
+    record, settings = tmp_path / "deployed", Settings(home=tmp_path)
+    assert not applications.stands(record, settings), "nobody knows what they are"
+    applications.note(record, settings)
+    assert applications.stands(record, settings)
+    assert not applications.stands(record, settings.model_copy(update={"replicas": 3}))
+    assert str(tmp_path) not in record.read_text()
+    found[applications.CONTROL].status = "DEPLOY_FAILED"
+    assert not applications.stands(record, settings)
+    del found[applications.CONTROL]
+    assert not applications.stands(record, settings)

@@ -1,5 +1,8 @@
 """The applications on Ray Serve. Nothing else calls Serve's deploy functions."""
 
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -8,6 +11,7 @@ from regraft.domain import Placement
 from regraft.identity.issuer import issuer_of
 from regraft.reconcile.placing import Standing
 from regraft.reconcile.ports import is_loopback
+from regraft.registry.blobs import write_atomically
 from regraft.serving.batcher import Limits
 from regraft.serving.replica import Replica, ReplicaOptions
 from regraft.serving.sessions import available_cpus
@@ -39,6 +43,24 @@ def start_serve(settings: Settings, port: int, grpc_port: int) -> None:
             "enable_reflection": False,
         },
     )
+
+
+def stands(record: Path, settings: Settings) -> bool:
+    """Whether both applications run already as these settings and this version want them, as where
+    a server begins again on a cluster that went on. Serve would replace every replica."""
+    found = serve.status().applications
+    running = all(name in found and found[name].status == "RUNNING" for name in (POOL, CONTROL))
+    return running and record.exists() and record.read_text() == _wanted(settings)
+
+
+def note(record: Path, settings: Settings) -> None:
+    """Keep by what they were deployed."""
+    write_atomically(record, _wanted(settings).encode())
+
+
+def _wanted(settings: Settings) -> str:
+    """The settings hold secrets, such as the password of a database."""
+    return hashlib.sha256(f"{version('regraft')} {settings!r}".encode()).hexdigest()
 
 
 def deploy_pool(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from regraft.reconcile.environment import Instance, ingress_note, serve_environm
 from regraft.reconcile.orphans import end_orphans
 from regraft.reconcile.ports import free_port, is_loopback, require_free_port
 from regraft.reconcile.signals import stop_on_signals
+from regraft.registry.home import Home
 from regraft.registry.store import Registry
 from regraft.serving.traces import check_traces
 from regraft.settings import Settings
@@ -103,8 +104,12 @@ def _deploy(settings: Settings, control: type, ports: tuple[int, int]) -> None:
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     applications.start_serve(_listening(settings), *ports)
+    record = Home(settings.resolved_home).deployed
+    if applications.stands(record, settings):
+        return
     applications.deploy_pool(settings)
     applications.deploy_control(control, settings)
+    applications.note(record, settings)
 
 
 def _stop(settings: Settings) -> None:

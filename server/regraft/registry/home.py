@@ -81,6 +81,11 @@ class Home:
         return self.root / "ray-token"
 
     @property
+    def deployed(self) -> Path:
+        """By what the applications on Ray Serve were deployed last."""
+        return self.root / "deployed"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 
