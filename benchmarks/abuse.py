@@ -133,8 +133,8 @@ def repeated(abuse: Abuse, url: str, stop: threading.Event) -> Told:
             begin = time.monotonic()
             try:
                 status = abuse.send(client)
-            except httpx.WriteError:
-                status = 0  # refused and closed while it still sent: the answer was lost to us
+            except (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):
+                status = 0  # hung up on while it still sent: httpx reads no answer then
             told.statuses[status] += 1
             told.slowest = max(told.slowest, time.monotonic() - begin)
     return told

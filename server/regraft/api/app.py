@@ -21,6 +21,7 @@ from regraft.api.identified import Identified
 from regraft.api.problems import RESPONSES, add_problem_handlers
 from regraft.api.rendering import StandardJSON
 from regraft.api.services import Allowed, Services
+from regraft.serving.hanging_up import HangingUp
 
 RESOURCES = (datasets, uploads, adaptations, models, endpoints, keys, catalogue, operations)
 ROUTERS = tuple(resource.router for resource in RESOURCES)
@@ -51,6 +52,7 @@ def build_app(services: Services) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(Audited, audit=services.registry.audit)
     app.add_middleware(Identified)
+    app.add_middleware(HangingUp)
     for router in ROUTERS:
         check_guarded(router)
         app.include_router(router)

@@ -15,6 +15,7 @@ from regraft.errors import RegraftError
 from regraft.identity.authenticator import anybody
 from regraft.serving.call import CLIENT_CLOSED, Call, logged
 from regraft.serving.gate import Gate, caller_of
+from regraft.serving.hanging_up import HangingUp
 from regraft.serving.inference import Inference
 from regraft.serving.protocol import compressed
 from regraft.serving.refusals import error_response
@@ -56,7 +57,9 @@ def build_app(inference: Inference, lifespan: Any = None) -> ASGIApp:
     app.router.redirect_slashes = False
     app.add_middleware(BareMount)
     whole = Shortcut(app, ways)
-    return whole if inference.authenticate is anybody else Gate(whole, inference.authenticate)
+    if inference.authenticate is not anybody:
+        return HangingUp(Gate(whole, inference.authenticate))
+    return HangingUp(whole)
 
 
 class Shortcut:
