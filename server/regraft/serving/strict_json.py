@@ -27,7 +27,8 @@ def loads(body: bytes, limit: int) -> Any:
         raise TooLargeError(f"The JSON has {len(body)} bytes; the limit is {limit}.")
     _refuse_deep(body)
     value = _decode(_as_text(body))
-    if b"\\ud" in body or b"\\uD" in body:
+    # One byte is found ten times as quickly as two are, and most bodies have no backslash.
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
         _refuse_lone_surrogates(value)
     return value
 
