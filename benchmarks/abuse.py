@@ -3,7 +3,8 @@
 One client repeats an abuse without pause while two others ask for predictions. Told of each abuse
 are the status, the slowest refusal (at most 2 s), how much the replicas grew (at most 64 MiB, or
 the 64 MiB that a body may have), and how the p99 of the others compares with that of the windows
-before and after (at most twice).
+before and after (at most twice). Who abuses shares the processors with all others: first told is
+what a client costs them that only computes, and asks the server nothing.
 """
 
 import argparse
@@ -66,6 +67,14 @@ class Abuse:
             return _status(connection, itertools.chain([head.encode()], pieces))
 
 
+class Computing(Abuse):
+    """What any process costs that shares the processors."""
+
+    def send(self, address: tuple[str, int]) -> int:
+        sum(range(10**6))
+        return 0
+
+
 def _status(connection: socket.socket, pieces: Iterator[bytes]) -> int:
     left: memoryview | None = None
     while True:
@@ -124,11 +133,12 @@ def abuses() -> list[Abuse]:
     text, predict = INFER.format("tweets"), PREDICT.format("tweets")
     shape = {"name": "text", "datatype": "BYTES", "shape": [2**62, 2**62], "data": ["a"]}
     return [
+        Computing("a client that only computes", "", b"", 0),
         Abuse("a body without end", text, flood, 413),
         Abuse("1 GiB of gzip", text, bomb(), 413, {"Content-Encoding": "gzip"}),
         Abuse("JSON 100,000 deep", predict, b"[" * 100_000 + b"]" * 100_000, 400),
         Abuse("a number of 8 MB", predict, b'{"inputs": [' + b"9" * 8_000_000 + b"]}", 400),
-        Abuse("8 MB of keys", predict, _keys(), 400),
+        Abuse("6 MB of keys", predict, _keys(), 400),
         Abuse("a shape of 2^124", text, json.dumps({"inputs": [shape]}).encode(), 400),
         Abuse("U+FDFA, 100,000 times", predict, _texts("\ufdfa" * 100_000), 413),
         Abuse("a text of 8 MB", predict, _texts("a" * 8_000_000), 413),
@@ -138,7 +148,7 @@ def abuses() -> list[Abuse]:
 
 
 def _keys() -> bytes:
-    return json.dumps({f"k{number}": 0 for number in range(700_000)}).encode()
+    return json.dumps({f"k{number}": 0 for number in range(500_000)}).encode()
 
 
 def _texts(text: str) -> bytes:
@@ -277,10 +287,11 @@ def main() -> None:
             publish(home, kind)
         with served(home) as url:
             asked = Asked(home, KINDS["text"], KINDS["text"].lines(cache()))
-            fine = [
+            every = [
                 measured(asked, url, number, abuse, given.seconds)
                 for number, abuse in enumerate(abuses())
             ]
+            fine = every[1:]
             fine.append(report_graph(asked, url, Path(scratch), given.seconds))
     print(f"{sum(fine)} of {len(fine)} within the limits")
     sys.exit(not all(fine))
