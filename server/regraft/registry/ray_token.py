@@ -11,9 +11,11 @@ TOKEN, TOKEN_PATH = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
 
 def let_in(settings: Settings) -> None:
-    """Have this process, and what it starts, let into the Ray that it starts or joins. To be called
-    before Ray is imported where that was there before: then Ray reads it once."""
-    os.environ.update(entry(settings, os.environ))
+    """Have this process, and what it starts, let into the Ray that it starts or joins. Whoever
+    joins one calls it before Ray is imported, which reads then whether to show a token; for one
+    that is started Ray turns that on itself, and only where nobody has said so."""
+    found = entry(settings, os.environ)
+    os.environ.update(found if settings.address else {k: found[k] for k in found if k == TOKEN})
 
 
 def entry(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
