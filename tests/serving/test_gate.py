@@ -91,7 +91,7 @@ def http(inference: Inference) -> TestClient:
 def routes(http: TestClient) -> list[tuple[str, str]]:
     """Method and path of everything that is there, for the endpoint `ours`."""
     app: Any = http.app
-    inner = app.app.app
+    inner = app.app.app.app
     found = []
     for route in inner.routes:
         assert isinstance(route, Route)

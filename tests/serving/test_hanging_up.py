@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message
 
-from regraft.serving.hanging_up import SMALL, HangingUp
+from regraft.serving.hanging_up import LINGERING, SMALL, HangingUp
 
 CHUNKED = (b"transfer-encoding", b"chunked")
 
@@ -24,7 +24,7 @@ def answered(status: int, method: str, *headers: tuple[bytes, bytes]) -> list[An
         sent.append(message)
 
     async def receive() -> Message:
-        raise AssertionError("nothing is read")
+        return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": method, "path": "/", "headers": list(headers)}
     asyncio.run(HangingUp(Response(status_code=status))(scope, receive, send))
@@ -49,3 +49,18 @@ def test_who_has_much_left_to_send_is_hung_up_on(header: Any, status: int) -> No
 )
 def test_others_keep_their_connection(status: int, method: str, header: Any) -> None:
     assert (b"connection", b"close") not in answered(status, method, header)
+
+
+def test_the_answer_is_whole_before_more_is_read_and_that_has_an_end() -> None:
+    told: list[Any] = []
+
+    async def send(message: Message) -> None:
+        told.append(message.get("body", b"start"))
+
+    async def receive() -> Message:
+        told.append("read")
+        return {"type": "http.request", "body": bytes(2**20), "more_body": True}
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [CHUNKED]}
+    asyncio.run(HangingUp(Response("too large", 413))(scope, receive, send))
+    assert told == [b"start", b"too large", *["read"] * (LINGERING // 2**20), b""]

@@ -1,7 +1,12 @@
 """Clients whose request is refused while they still send it."""
 
+import asyncio
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+LINGERING, SECONDS = 64 * 2**20, 5.0
+"""Bytes, and time, that are still read of who is hung up on."""
 SMALL = 2**18
 """Bytes of a body that is read to its end whatever is said of it: that is sooner done than a new
 connection."""
@@ -19,14 +24,36 @@ class HangingUp:
             await self.app(scope, receive, send)
             return
 
+        ends = False
+
         async def answer(message: Message) -> None:
-            refused = message["type"] == "http.response.start" and message["status"] >= 400
-            if refused and _sends_much(scope):
-                headers = [*message.get("headers", ()), (b"connection", b"close")]
-                message = {**message, "headers": headers}
+            nonlocal ends
+            if message["type"] == "http.response.start":
+                ends = message["status"] >= 400 and _sends_much(scope)
+                if ends:
+                    headers = [*message.get("headers", ()), (b"connection", b"close")]
+                    message = {**message, "headers": headers}
+            elif ends and not message.get("more_body"):
+                # The answer is whole by its length, and the connection stays for a while.
+                await send({**message, "more_body": True})
+                await _linger(receive)
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+async def _linger(receive: Receive) -> None:
+    """Read a little more: of a connection that is closed at once clients that send first and read
+    then find no answer (RFC 9112, 9.6)."""
+    left = LINGERING
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body"):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def _sends_much(scope: Scope) -> bool:
