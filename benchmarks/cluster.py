@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.server import REGRAFT
 from benchmarks.serving import KINDS, cache, publish
 from benchmarks.steady import NAME, under_load
 from regraft.client import Client
@@ -30,7 +31,7 @@ from regraft.domain import AdaptationSpec
 from regraft.identity.new_key import NewKey
 from regraft.identity.scopes import Scope
 from regraft.registry.store import Registry
-from tests.cluster.nodes import REGRAFT, Network, Node, network, short_folder, why_not
+from tests.cluster.nodes import Network, Node, network, short_folder, why_not
 
 HTTP, GCS = 8000, 6379
 AWAY = 20.0

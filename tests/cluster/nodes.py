@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 
-REGRAFT = [sys.executable, "-m", "regraft"]
 ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 NEEDED = ("ip", "unshare", "mount")
 
@@ -48,7 +47,7 @@ class Network:
             yield self
         finally:
             for node in self.nodes:
-                node.end()
+                node.kill()
                 subprocess.run(["ip", "netns", "del", node.name], check=False)
             _run("ip", "link", "del", self.name)
 
@@ -116,9 +115,6 @@ class Node:
         """SIGTERM to the first command, as Kubernetes sends it."""
         (first,) = self._unshare().children()
         first.send_signal(signal.SIGTERM)
-
-    def end(self) -> None:
-        self.kill()
 
 
 @contextmanager

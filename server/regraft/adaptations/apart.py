@@ -40,10 +40,7 @@ def show_apart(reference: str) -> JSON:
     return found
 
 
-def _ask(
-    wanted: JSON,
-    reference: str,
-) -> Any:
+def _ask(wanted: JSON, reference: str) -> Any:
     command = [sys.executable, "-m", __name__]
     try:
         done = subprocess.run(
