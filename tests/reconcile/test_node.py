@@ -46,6 +46,18 @@ def test_workers_reach_each_other_by_the_interface_of_the_address(tmp_path: Path
     assert "GLOO_SOCKET_IFNAME" not in Node(settings(tmp_path)).environment({})
 
 
-def test_an_address_without_a_port_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="HOST:PORT of the head, not 'ray://head'"):
-        become(Node(settings(tmp_path), "ray://head"))
+@pytest.mark.parametrize(
+    ("host", "address", "message"),
+    [
+        ("127.0.0.1", "ray://head", "HOST:PORT of the head, not 'ray://head'"),
+        ("127.0.0.1", "head", "HOST:PORT of the head, not 'head'"),
+        ("127.0.0.1", "127.0.0.1:1", "Nothing answers at 127.0.0.1:1 .*refused.*regraft node"),
+        ("127.0.0.1", "127.0.0.1:99999", "Nothing answers at 127.0.0.1:99999"),
+        ("nowhere.invalid", None, "No such host to listen on: 'nowhere.invalid'"),
+    ],
+)
+def test_a_host_or_a_head_that_there_is_not_is_told(
+    tmp_path: Path, host: str, address: str | None, message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        become(Node(Settings(home=tmp_path, host=host), address))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from regraft.errors import InvalidInputError
 from regraft.reconcile.environment import Instance, serve_environment
+from regraft.reconcile.ports import require_free_port, require_head
 from regraft.registry.ray_token import entry
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
@@ -77,8 +77,9 @@ def _interface(host: str) -> dict[str, str]:
 
 
 def become(node: Node) -> None:
-    """Turn this process into the node; InvalidInputError for an address that is none."""
-    if node.address is not None and not node.address.rpartition(":")[2].isdigit():
-        raise InvalidInputError(f"--address is HOST:PORT of the head, not '{node.address}'.")
+    """Turn this process into the node; InvalidInputError for a host or a head that there is not."""
+    require_free_port(node.settings.host, 0 if node.address else node.port)
+    if node.address is not None:
+        require_head(node.address)
     command = node.command()
     os.execve(command[0], command, node.environment())

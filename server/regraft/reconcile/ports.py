@@ -9,6 +9,8 @@ import psutil
 
 from regraft.errors import InvalidInputError
 
+HEAD_SECONDS = 5
+
 
 def require_free_port(host: str, port: int) -> None:
     """Returns where `host:port` can be listened on; else InvalidInputError that says why not.
@@ -21,6 +23,21 @@ def require_free_port(host: str, port: int) -> None:
 def free_port(host: str) -> int:
     """A port on which `host` can be listened on now. Raises InvalidInputError if there is none."""
     return _listen(host, 0)
+
+
+def require_head(address: str) -> None:
+    """Returns where a Ray head may be at HOST:PORT; else InvalidInputError: Ray itself would try
+    for more than a minute."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InvalidInputError(f"--address is HOST:PORT of the head, not '{address}'.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), HEAD_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InvalidInputError(
+            f"Nothing answers at {address} ({error}): is that the head's --host and --port? "
+            "`regraft node` without --address starts one."
+        ) from error
 
 
 def _listen(host: str, port: int) -> int:

@@ -13,7 +13,7 @@ from regraft.errors import InvalidInputError
 from regraft.identity.issuer import issuer_of
 from regraft.reconcile.environment import Instance, ingress_note, serve_environment
 from regraft.reconcile.orphans import end_orphans
-from regraft.reconcile.ports import free_port, is_loopback, require_free_port
+from regraft.reconcile.ports import free_port, is_loopback, require_free_port, require_head
 from regraft.reconcile.signals import stop_on_signals
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
@@ -43,6 +43,8 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
     check_traces()
     check_exposure(settings)
     issuer_of(settings)
+    if settings.address is not None:
+        require_head(settings.address)
     registry = Registry.of(settings)
     registry.blobs.check()
     instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
