@@ -138,7 +138,7 @@ def abuses() -> list[Abuse]:
         Abuse("1 GiB of gzip", text, bomb(), 413, {"Content-Encoding": "gzip"}),
         Abuse("JSON 100,000 deep", predict, b"[" * 100_000 + b"]" * 100_000, 400),
         Abuse("a number of 8 MB", predict, b'{"inputs": [' + b"9" * 8_000_000 + b"]}", 400),
-        Abuse("6 MB of keys", predict, _keys(), 400),
+        Abuse("6 MB of keys", predict, _keys(), 413),
         Abuse("a shape of 2^124", text, json.dumps({"inputs": [shape]}).encode(), 400),
         Abuse("U+FDFA, 100,000 times", predict, _texts("\ufdfa" * 100_000), 413),
         Abuse("a text of 8 MB", predict, _texts("a" * 8_000_000), 413),

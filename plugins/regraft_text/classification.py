@@ -19,8 +19,7 @@ from regraft import (
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-MAX_CHARACTERS = 100_000
-PIECE = 4_000
+PIECE = 250
 """Characters that are decomposed at a time: one can become eighteen (Unicode, UAX 15)."""
 
 
@@ -40,11 +39,12 @@ class TextClassification(Classification):
 
     @classmethod
     def check(cls, value: Any) -> str | None:
-        if len(value) > MAX_CHARACTERS:
-            return f"the text has {len(value):,} characters; at most {MAX_CHARACTERS:,} are taken"
-        if not value.isascii() and _grows(value):
+        longest = cls.longest_text
+        if len(value) > longest:
+            return f"the text has {len(value):,} characters; at most {longest:,} are taken"
+        if not value.isascii() and _grows(value, longest):
             return (
-                f"the text has more than {MAX_CHARACTERS:,} characters once it is decomposed "
+                f"the text has more than {longest:,} characters once it is decomposed "
                 "(NFKC), as some tokenizers do; at most so many are taken"
             )
         return None
@@ -96,12 +96,12 @@ class TextClassification(Classification):
         return texts
 
 
-def _grows(text: str) -> bool:
-    """Whether its compatibility composition is longer than a text may be; looked at no further."""
+def _grows(text: str, longest: int) -> bool:
+    """Whether its compatibility composition is longer than this; looked at no further."""
     found = 0
     for start in range(0, len(text), PIECE):
         found += len(normalize("NFKC", text[start : start + PIECE]))
-        if found > MAX_CHARACTERS:
+        if found > longest:
             return True
     return False
 

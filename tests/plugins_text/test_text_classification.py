@@ -10,7 +10,9 @@ from tokenizers import Tokenizer, normalizers
 
 from regraft.contract import SourceModel, TextInputs
 from regraft.errors import InvalidInputError, TooLargeError
-from regraft_text.classification import MAX_CHARACTERS, TextClassification
+from regraft_text.classification import TextClassification
+
+LONGEST = TextClassification.longest_text
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,8 @@ def test_a_text_is_counted_as_tokenizers_that_decompose_it_see_it() -> None:
     told = TextClassification.check("\ufdfa" * 100_000)
     assert time.process_time() - begin < 0.05
     assert str(told).startswith("the text has more than 100,000 characters once it is decomposed")
-    assert TextClassification.check("é" * MAX_CHARACTERS) is None
-    assert TextClassification.check("é" * (MAX_CHARACTERS + 1)) is not None
+    assert TextClassification.check("é" * LONGEST) is None
+    assert TextClassification.check("é" * (LONGEST + 1)) is not None
 
 
 def test_the_longest_text_that_is_taken_is_encoded_in_no_time(minilm: SourceModel) -> None:
@@ -90,9 +92,9 @@ def test_bytes_that_are_no_text_are_refused(task: TextClassification) -> None:
 
 
 def test_text_over_the_cap_is_refused_with_the_cap(task: TextClassification) -> None:
-    assert task.check("x" * MAX_CHARACTERS) is None
-    with pytest.raises(TooLargeError, match=f"at most {MAX_CHARACTERS:,}"):
-        task.rows(request(b"x" * (MAX_CHARACTERS + 1)))
+    assert task.check("x" * LONGEST) is None
+    with pytest.raises(TooLargeError, match=f"at most {LONGEST:,}"):
+        task.rows(request(b"x" * (LONGEST + 1)))
 
 
 def test_targets_follow_the_order_of_the_labels(task: TextClassification) -> None:

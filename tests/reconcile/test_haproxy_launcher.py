@@ -161,12 +161,16 @@ def test_what_is_too_much_for_the_replicas_is_refused_before_them(written: Path)
     assert "hdr Retry-After 1" in rule
 
 
-def test_replicas_notice_themselves_who_leaves(written: Path) -> None:
-    name = SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
-    rule = f"    http-request set-header {name} ?1"
+@pytest.mark.parametrize("name", ["http-pool", "http-endpoint-a", "http-control"])
+def test_replicas_notice_themselves_who_leaves(tmp_path: Path, name: str) -> None:
+    servers = [ServerConfig("replica-0", "127.0.0.1", 30000)]
+    backend = BackendConfig(name, "/", servers=servers, protocol=RequestProtocol.HTTP)
+    written = _written(tmp_path, {name: backend}, HTTPOptions(host="127.0.0.1", port=8000))
+    header = SERVE_HTTP_REQUEST_DISCONNECT_DISABLED_HEADER
     after = completed(written.read_text())
-    assert rule in _section(after, "backend http-pool").splitlines()
-    assert after.count(name) == 1
+    rule = f"    http-request set-header {header} ?1"
+    assert rule in _section(after, f"backend {name}").splitlines()
+    assert after.count(header) == 1
 
 
 def test_only_these_lines_change(written: Path) -> None:

@@ -12,7 +12,7 @@ Where no replica answers it calls that an internal error, of which clients ask n
 It waits as long as it takes for a request to come in whole. It sends replicas whatever comes: to
 refuse a request costs one as much as half an answer. It passes on headers by which a client would
 command Ray Serve. And Ray would listen to each client for whether it leaves, which our replicas do
-themselves, at less cost.
+themselves, at less cost: to hear it, Ray keeps all that a client sends before anybody reads it.
 
 `RAY_SERVE_HAPROXY_BINARY_PATH` names this program. It completes the file in place and then becomes
 the real binary in the same process, because Ray follows the pid and looks for the original path of
@@ -47,6 +47,7 @@ _SERVER = re.compile(r"^\s+server (\S+) (?!.* backup\b)")
 _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
 _OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
 _ANSWERS = re.compile(r"^backend http-(pool|endpoint-\S+)$")
+_OURS = re.compile(r"^backend http-(control|pool|endpoint-\S+)$")
 _LATER = 'content-type application/json hdr Retry-After 1 string "{{\\"error\\": \\"{}\\"}}"'
 _REFUSAL = "    http-request return status 503 " + _LATER.format(
     "The server is busy: too many requests are waiting."
@@ -121,8 +122,9 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
             yield from OPTIONS
         if line.strip() == "frontend http_frontend":
             yield from _NO_COMMANDS
-        if _ANSWERS.match(section) and line.strip() == section:
+        if _OURS.match(line):
             yield _NO_LISTENING
+        if _ANSWERS.match(line):
             yield _refuse(section.split()[1], len(servers.get(section.split()[1], ())))
 
 

@@ -5,15 +5,16 @@ import asyncio
 from starlette.requests import Request
 
 from regraft.errors import OverloadedError, TooLargeError, TooSlowError
-from regraft.serving.protocol import decode_content
+from regraft.serving.protocol import DEFLATED, decode_content
 
 SECONDS = 120
 """That a client may take to send one."""
 ABREAST = 8
 """So many of the greatest size may come in at a time."""
+PIECE, REST = 2**20, 0.01
+"""Bytes after which a client that sends more is not read for so many seconds: who sends without
+end takes the processors from others."""
 ENCODING = "content-encoding"
-DEFLATED = 1032
-"""The most bytes that one of deflate can stand for (zlib.net, Technical Details)."""
 
 
 class Bodies:
@@ -44,7 +45,7 @@ class Bodies:
             self.room += share.taken
 
     async def _whole(self, request: Request, share: "Share") -> bytes:
-        chunks = []
+        chunks, pace = [], Pace()
         try:
             async with asyncio.timeout(SECONDS):
                 async for chunk in request.stream():
@@ -52,6 +53,7 @@ class Bodies:
                     if share.taken > self.limit:
                         raise self._too_large()
                     chunks.append(chunk)
+                    await pace.after(len(chunk))
         except TimeoutError:
             raise TooSlowError(f"The body was not whole after {SECONDS} seconds.") from None
         return b"".join(chunks)
@@ -73,3 +75,17 @@ class Share:
             raise OverloadedError("Too many large bodies come in at this moment.")
         self.bodies.room -= count
         self.taken += count
+
+
+class Pace:
+    """How quickly one client is read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    async def after(self, count: int) -> None:
+        """Rest, if with these bytes it is time for it."""
+        self.read += count
+        if self.read >= PIECE:
+            self.read = 0
+            await asyncio.sleep(REST)

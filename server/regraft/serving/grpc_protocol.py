@@ -43,6 +43,7 @@ def parse_infer(message: Any) -> InferRequest:
         tensors=_tensors(message),
         outputs=tuple(map(_output, _unique("outputs", message.outputs))) or None,
         binary_output=True,
+        size=message.ByteSize(),
     )
 
 

@@ -5,6 +5,8 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from regraft.serving.body import Pace
+
 LINGERING, SECONDS = 64 * 2**20, 5.0
 """Bytes, and time, that are still read of who is hung up on."""
 SMALL = 2**18
@@ -46,14 +48,15 @@ class HangingUp:
 async def _linger(receive: Receive) -> None:
     """Read a little more: of a connection that is closed at once clients that send first and read
     then find no answer (RFC 9112, 9.6)."""
-    left = LINGERING
+    left, pace = LINGERING, Pace()
     with suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):
             while left > 0:
                 message = await receive()
                 if not message.get("more_body"):
                     return
-                left -= len(message.get("body", b""))
+                left -= (count := len(message.get("body", b"")))
+                await pace.after(count)
 
 
 def _sends_much(scope: Scope) -> bool:

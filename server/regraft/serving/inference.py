@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.requests import Request
@@ -39,6 +39,7 @@ from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 from regraft.serving.traces import Trace, Traces
 
+T = TypeVar("T")
 EXTENSIONS = [
     "binary_tensor_data",
     "classification",
@@ -48,6 +49,8 @@ EXTENSIONS = [
 ]
 MOST_NAMES = 10
 """Of wrong tensors that an error tells."""
+LARGE = 2**18
+"""Bytes of a request from which on it is read beside the event loop."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -223,10 +226,11 @@ class Inference:
         return found
 
     async def infer(self, request: Request, call: Call) -> Response:
-        served, _ = await self._named(request)
+        served, named = await self._named(request)
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
         body = await self.bodies.read(request)
-        asked = protocol.parse_infer(body, length, self.caps.json)
+        limits = self.caps.json, longest_string(named.task)
+        asked = await _aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
         with self.departures.watched(request):
             predictor, outputs = await self.answer(call, served, request.path_params, asked)
         answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
@@ -245,7 +249,7 @@ class Inference:
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
         check_tensors(predictor.task.request_alternatives(), asked.tensors)
-        return await _read(predictor.task, predictor.task.rows, asked.tensors)
+        return await _read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
 
     async def predict(self, request: Request, call: Call) -> Response:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
@@ -255,12 +259,13 @@ class Inference:
         if is_form(request.headers):
             rows = await _read_form(predictor.task, request, body)
         else:
+            limits = self.caps.json, longest_string(predictor.task)
             try:
-                inputs = _inputs(strict_json.loads(body, self.caps.json))
+                inputs = _inputs(await _aside(len(body), lambda: strict_json.loads(body, *limits)))
             except BadRequestError as error:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
-            rows = await _read(predictor.task, predictor.task.read_inputs, inputs)
+            rows = await _read(predictor.task, predictor.task.read_inputs, inputs, len(body))
         with self.departures.watched(request):
             tensors = await self._predict(call, served, predictor, rows)
         predictions = predictor.task.answers(tensors)
@@ -305,6 +310,17 @@ class Inference:
         return served, served.named(path.get("version"))
 
 
+def longest_string(task: Task) -> int | None:
+    """The most characters of a string that a request for this task may hold, if it is known."""
+    return None if task.suffixes else task.longest_text
+
+
+async def _aside(size: int, call: Callable[[], T]) -> T:
+    """What a call says that works through so many bytes. If they are many nobody waits for it
+    longer than threads take turns."""
+    return await asyncio.to_thread(call) if size > LARGE else call()
+
+
 def _inputs(asked: Any) -> list[Any]:
     if not isinstance(asked, dict) or set(asked) != {"inputs"}:
         raise BadRequestError('The body must be {"inputs": [...]}.')
@@ -320,12 +336,12 @@ async def _read_form(task: Task, request: Request, body: bytes) -> list[Any]:
     files = await read_files(request.headers, body)
     items = np.empty(len(files), object)
     items[:] = files
-    return await _read(task, task.rows, {task.request_tensors()[0].name: items})
+    return await _read(task, task.rows, {task.request_tensors()[0].name: items}, len(body))
 
 
-async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any) -> list[Any]:
-    """Rows from a request. To look into files takes time, which the event loop has not."""
-    return await asyncio.to_thread(read, given) if task.suffixes else read(given)
+async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any, size: int) -> list[Any]:
+    """Rows from a request of so many bytes. To look into files takes time whatever their size."""
+    return await _aside(LARGE + 1 if task.suffixes else size, lambda: read(given))
 
 
 def _ok(ready: bool) -> int:

@@ -9,7 +9,6 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +32,8 @@ CHUNK = 64 * 1024
 LEAST_COMPRESSED = 1024
 FASTEST = 1
 # Each member costs a decompressor, however short it is; real ones hold about 64 KiB (bgzip).
+DEFLATED = 1032
+"""The most bytes that one of deflate can stand for (zlib.net, Technical Details)."""
 MAX_GZIP_MEMBERS = 1024
 
 JSON = dict[str, Any]
@@ -59,13 +60,15 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """One inference request; `outputs` None asks for all, `id` is empty when none was given."""
+    """One inference request; `outputs` None asks for all, `id` is empty when none was given. `size`
+    is that of its message, in bytes."""
 
     id: str
     parameters: Mapping[str, Any]
     tensors: dict[str, Array]
     outputs: tuple[RequestedOutput, ...] | None
     binary_output: bool
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,16 +88,19 @@ def parse_header_length(value: str | None) -> int | None:
     return int(value)
 
 
-def parse_infer(body: bytes, header_length: int | None, max_json: int) -> InferRequest:
+def parse_infer(
+    body: bytes, header_length: int | None, max_json: int, longest: int | None = None
+) -> InferRequest:
     """The request that a body of JSON, then the bytes of binary tensors in listed order, makes.
 
     Without `header_length` the body is all JSON. Raises BadRequestError where it breaks the
-    protocol, TooLargeError for JSON over `max_json` bytes, UnsupportedError for shared memory.
+    protocol, TooLargeError for JSON over `max_json` bytes or with a string of far more than
+    `longest` characters, UnsupportedError for shared memory.
     """
     cut = len(body) if header_length is None else header_length
     if not 0 <= cut <= len(body):
         raise BadRequestError(f"{HEADER_LENGTH} must be from 0 to the body's {len(body)} bytes.")
-    document = strict_json.loads(body[:cut], max_json)
+    document = strict_json.loads(body[:cut], max_json, longest)
     if type(document) is not dict:
         raise BadRequestError("An inference request must be a JSON object.")
     parameters = _field(document, "parameters", dict, {})
@@ -104,6 +110,7 @@ def parse_infer(body: bytes, header_length: int | None, max_json: int) -> InferR
         tensors=_inputs(document, memoryview(body)[cut:]),
         outputs=_outputs(document),
         binary_output=_field(parameters, "binary_data_output", bool, False),
+        size=len(body),
     )
 
 
@@ -222,9 +229,9 @@ def decode_content(body: bytes, encoding: str | None, limit: int) -> bytes:
         _refuse_over(limit, len(body))
         return body
     if name in ("gzip", "x-gzip"):
-        return _collect(_inflate(body, 31, MAX_GZIP_MEMBERS), limit)
+        return _whole(body, 31, MAX_GZIP_MEMBERS, limit)
     if name == "deflate":
-        return _collect(_inflate(body, 15 if _has_zlib_header(body) else -15, 1), limit)
+        return _whole(body, 15 if _has_zlib_header(body) else -15, 1, limit)
     raise UnsupportedEncodingError(
         f"Content-Encoding {quoted(name)} is not supported. Known: gzip, deflate, identity."
     )
@@ -345,15 +352,16 @@ def _refuse_over(limit: int, size: int) -> None:
         raise TooLargeError(f"The body is larger than {limit} bytes.")
 
 
-def _collect(chunks: Iterator[bytes], limit: int) -> bytes:
-    buffer = BytesIO()
+def _whole(body: bytes, wbits: int, members: int, limit: int) -> bytes:
+    """All that comes out. Nothing is kept of what could be too much before it is known to fit."""
     try:
-        for chunk in chunks:
-            _refuse_over(limit, buffer.tell() + len(chunk))
-            buffer.write(chunk)
+        if DEFLATED * len(body) > limit:
+            size = 0
+            for chunk in _inflate(body, wbits, members):
+                _refuse_over(limit, size := size + len(chunk))
+        return b"".join(_inflate(body, wbits, members))
     except zlib.error:
         raise BadRequestError("The compressed body is damaged.") from None
-    return buffer.getvalue()
 
 
 def _inflate(body: bytes, wbits: int, members: int) -> Iterator[bytes]:

@@ -11,20 +11,29 @@ from regraft.errors import TooLargeError
 from regraft.serving.tensors import BadRequestError, quoted
 
 MAX_DEPTH = 64
+MAX_KEYS, MAX_VALUES = 100_000, 2**20
+"""Parsing holds the interpreter: so many take a tenth of a second at most."""
+LONGEST_NUMBER = 2**16
+"""Digits in a row that need not be parsed to be refused."""
+WIDEST = 12
+"""Bytes that one character can take: two escapes, of a pair of surrogates."""
 
 _STRUCTURE = bytes.maketrans(b"{}", b"[]")
-_NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
+_NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{},:'))
+_NO_BRACKETS = b",:"
 
 
-def loads(body: bytes, limit: int) -> Any:
+def loads(body: bytes, limit: int, longest: int | None = None) -> Any:
     """The one JSON value that `body` is, in UTF-8.
 
-    Raises TooLargeError over `limit` bytes, and BadRequestError for NaN, infinities, numbers that
-    overflow to them, integers of more digits than Python converts (4300), repeated keys, lone
-    surrogates, nesting over 64 levels, or anything that is not JSON.
+    Raises TooLargeError over `limit` bytes, 10⁵ keys or 2²⁰ values, or for a string of far more
+    than `longest` characters (others are left to the caller), and BadRequestError for NaN,
+    infinities, numbers that overflow to them, integers of more digits than Python converts (4300),
+    repeated keys, lone surrogates, nesting over 64 levels, or anything that is not JSON.
     """
     if len(body) > limit:
         raise TooLargeError(f"The JSON has {len(body)} bytes; the limit is {limit}.")
+    _refuse_long(body, longest)
     _refuse_deep(body)
     value = _decode(_as_text(body))
     # One byte is found ten times as quickly as two are, and most bodies have no backslash.
@@ -48,16 +57,59 @@ def _decode(text: str) -> Any:
     except BadRequestError:
         raise
     except ValueError:
-        raise BadRequestError("The JSON has an integer of too many digits.") from None
+        raise _too_many_digits() from None
+
+
+def _refuse_long(body: bytes, longest: int | None) -> None:
+    """Any stretch of twice a size has a block of that size, found without looking at every byte."""
+    for start in range(0, len(body) - LONGEST_NUMBER, LONGEST_NUMBER):
+        if body[start : start + LONGEST_NUMBER].isdigit():
+            raise _too_many_digits()
+    if longest is None:
+        return
+    size = WIDEST * longest
+    for start in range(0, len(body) - size, size):
+        if body.find(b'"', start, start + size) < 0:
+            raise TooLargeError(f"A text may have at most {longest:,} characters.")
+
+
+def _too_many_digits() -> BadRequestError:
+    return BadRequestError("The JSON has an integer of too many digits.")
+
+
+def _has_more(body: bytes, byte: bytes, most: int) -> bool:
+    """Whether a byte is there more than so many times; numpy lets other threads go on."""
+    if len(body) <= most:
+        return False
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(byte))) > most
+
+
+def _keys_at_least(body: bytes) -> int:
+    """How many strings are followed by a colon at once, quotes that may be escaped aside."""
+    found = np.frombuffer(body, np.uint8)
+    ends = (found[1:-1] == ord('"')) & (found[2:] == ord(":"))
+    return int(np.count_nonzero(ends & (found[:-2] != ord("\\"))))
+
+
+def _too_many_keys() -> TooLargeError:
+    return TooLargeError(f"The JSON has more than {MAX_KEYS:,} keys.")
 
 
 def _refuse_deep(body: bytes) -> None:
-    # The parser recurses, so the depth is known before it starts.
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+    # The parser recurses, and holds the interpreter, so depth and count are known before it starts.
+    keys, values = _has_more(body, b":", MAX_KEYS), _has_more(body, b",", MAX_VALUES)
+    if not (keys or values or body.count(b"[") + body.count(b"{") > MAX_DEPTH):
         return
+    if keys and body.count(b'":') - body.count(rb"\":") > MAX_KEYS:
+        raise _too_many_keys()
     unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
     structure = unescaped.translate(_STRUCTURE, _NO_STRUCTURE)
-    brackets = np.frombuffer(b"".join(structure.split(b'"')[::2]), np.int8)
+    outside = b"".join(structure.split(b'"')[::2])
+    if outside.count(b":") > MAX_KEYS:
+        raise _too_many_keys()
+    if outside.count(b",") > MAX_VALUES:
+        raise TooLargeError(f"The JSON has more than {MAX_VALUES:,} values.")
+    brackets = np.frombuffer(outside.translate(None, _NO_BRACKETS), np.int8)
     # "[" is one below the mean of the pair and "]" one above.
     if np.cumsum(92 - brackets, dtype=np.int32).max(initial=0) > MAX_DEPTH:
         raise BadRequestError(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
