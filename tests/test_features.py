@@ -39,7 +39,7 @@ class Lengths:
     def outputs(self, rows: Sequence[str]) -> list[Any]:
         longest = max(map(len, rows))
         sequences = [[*map(ord, row), *[0] * (longest - len(row))] for row in rows]
-        return [self.features(rows), np.array(sequences, np.float32)]
+        return [self.features(rows), np.array(sequences, np.float32)[:, :, None]]
 
 
 def compute(rows: Sequence[str], lengths: Any = None, **more: Any) -> Any:
@@ -64,8 +64,8 @@ def test_sequences_of_all_batches_are_filled_up_to_the_longest() -> None:
     rows = ["x" * n for n in range(1, 2 * BATCH)]
     fake: Any = Lengths()
     _, sequences = compute_features(fake, fake, rows)
-    assert sequences.shape == (len(rows), len(rows))
-    assert np.array_equal((sequences > 0).sum(1), [len(row) for row in rows])
+    assert sequences.shape == (len(rows), len(rows), 1)
+    assert np.array_equal((sequences > 0).sum((1, 2)), [len(row) for row in rows])
 
 
 def test_batch_holds_no_more_than_the_task_allows() -> None:

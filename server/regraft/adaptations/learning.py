@@ -12,7 +12,7 @@ from regraft.adaptations.work import Work, features_of, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.domain import Blob, Examples
 from regraft.export.graph import export_backbone
-from regraft.features import compute_features
+from regraft.features import features_by
 from regraft.serving.predictor import SoftmaxHead
 
 if TYPE_CHECKING:
@@ -132,8 +132,7 @@ def head_of(
 
 
 def _features(work: Work, backbone: Blob, part: Examples, gpu: bool = False) -> Array:
-    rows, threads = part.inputs, work.threads
-    (found,) = compute_features(work.open(backbone, gpu), work.task, rows, threads=threads)
+    (found,) = features_by(work.running(backbone, gpu), work.task, part.inputs)
     return found
 
 

@@ -92,11 +92,12 @@ def _stages(context: Context) -> JSON:
 
 
 def _cluster(work: Work) -> AbstractContextManager[None]:
-    """The one on which all that this adaptation trains is trained, if it trains anything."""
-    request = work.request
+    """The one on which all that this adaptation trains is trained, if it trains anything, and where
+    workers compute features, if there are to be any."""
+    request, asked = work.request, work.context.adaptation.spec
     frozen = request.own is not None or request.strategy.freezes_backbone
-    searching = work.context.adaptation.spec.strategy == AUTO and request.source.trainable
-    if frozen and not searching:
+    searching = asked.strategy == AUTO and request.source.trainable
+    if frozen and not searching and (asked.workers or 1) == 1:
         return nullcontext()
     from regraft.training.cluster import connected
 

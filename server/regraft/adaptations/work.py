@@ -13,7 +13,14 @@ from regraft.data.folds import make_folds
 from regraft.domain import Blob, DataSet, Examples
 from regraft.errors import InvalidInputError
 from regraft.export.frozen import frozen_backbone, frozen_candidates
-from regraft.features import FeatureCache, Says, TorchBackbone, compute_features, features_key
+from regraft.features import (
+    FeatureCache,
+    Run,
+    TorchBackbone,
+    features_by,
+    features_key,
+    in_threads,
+)
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime, available_cpus
@@ -39,6 +46,24 @@ class Work:
 
     def open(self, blob: Blob, gpu: bool = False) -> Backbone:
         return Backbone(self.context.registry.blobs.verified(blob.sha256), Runtime(gpu=gpu))
+
+    @property
+    def inputs(self) -> InputsRecord:
+        """How rows are encoded, as it is stored."""
+        return InputsRecord.store(self.task.inputs, self.context.registry.blobs)
+
+    def running(self, backbone: Blob, gpu: bool = False) -> Run:
+        """Who computes features: the workers that were asked for, or threads of this process."""
+        workers, settings = self.request.spec.workers or 1, self.context.settings
+        if workers > 1:
+            from regraft.training.cluster import is_connected
+            from regraft.training.extraction import Extraction
+
+            if is_connected():
+                blob, task = backbone.sha256, self.task
+                made = Extraction(blob, task.name, self.inputs, task.labels, settings, workers)
+                return made.over
+        return in_threads(self.open(backbone, gpu), self.task, self.threads)
 
     def exported(self, feature: Feature) -> Blob:
         """The frozen backbone that ends at this feature."""
@@ -114,7 +139,7 @@ def frozen_features(work: Work, feature: Feature, part: Examples) -> Array:
 
 def features_of(work: Work, backbone: Blob, part: Examples, gpu: bool = False) -> Array:
     """What this backbone says of these rows, from the cache if it did."""
-    (found,) = _cached(work, [backbone.sha256], part, lambda: work.open(backbone, gpu))
+    (found,) = _cached(work, [backbone.sha256], part, lambda: work.running(backbone, gpu))
     return found
 
 
@@ -131,7 +156,7 @@ def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -
             work.known[feature] = frozen_backbone(source, feature, home).blob
     with work.context.stage("features"):
         known = [work.known[feature].sha256 for feature in candidates]
-        return _cached(work, known, part, lambda: work.open(whole))
+        return _cached(work, known, part, lambda: work.running(whole))
 
 
 def features_for_a_guess(work: Work, candidates: Sequence[Feature], part: Examples) -> list[Array]:
@@ -142,27 +167,25 @@ def features_for_a_guess(work: Work, candidates: Sequence[Feature], part: Exampl
         return features_of_all(work, candidates, part)
     names = [f"{source.fingerprint()} {feature}" for feature in candidates]
     with work.context.stage("features"):
-        return _cached(work, names, part, lambda: TorchBackbone(module), threads=1)
+        run = in_threads(TorchBackbone(module), work.task, 1)
+        return _cached(work, names, part, lambda: run)
 
 
 def _cached(
-    work: Work,
-    names: Sequence[str],
-    part: Examples,
-    backbone: Callable[[], Says],
-    threads: int | None = None,
+    work: Work, names: Sequence[str], part: Examples, run: Callable[[], Run]
 ) -> list[Array]:
     """An array for each name, which tells one output of a backbone from all others."""
     registry = work.context.registry
     cache = FeatureCache(registry.home.cache / "features")
-    encoding = InputsRecord.store(work.task.inputs, registry.blobs).key
+    encoding = work.inputs.key
     keys = [features_key(name, encoding, part.identities) for name in names]
     known = [cache.get(key) for key in keys]
     found = [array for array in known if array is not None]
     if len(found) == len(keys):
         return found
-    told, used = _progress(work.context, len(part)), threads or work.threads
-    computed = compute_features(backbone(), work.task, part.inputs, told, used)
+    told = _progress(work.context, len(part))
+    with cache.rooms() as room:
+        computed = features_by(run(), work.task, part.inputs, told, room)
     for key, array in zip(keys, computed, strict=True):
         cache.put(key, array)
     return computed

@@ -41,7 +41,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the strategy."
     ),
     click.option("--seed", type=int, help="Of the split and of training [0]."),
-    click.option("--workers", type=int, help="Ray Train workers [one a GPU, else one]."),
+    click.option(
+        "--workers", type=int, help="Processes that train, or compute features [one, or one a GPU]."
+    ),
     click.option("--budget", help="Time after which training ends with the best so far: 90s, 10m."),
     click.option("--class-weights", is_flag=True, help="Rare classes count as much as others."),
     click.option("--learning-curve", is_flag=True, help="Also with a quarter and half the rows."),

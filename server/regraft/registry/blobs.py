@@ -3,9 +3,10 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from regraft.domain import Blob
 from regraft.errors import RegraftError
@@ -99,11 +100,16 @@ def write_atomically(target: Path, content: bytes) -> None:
 
 def write_pieces_atomically(target: Path, pieces: Iterable[bytes], durable: bool = True) -> None:
     """The same without the whole content in memory; what is not `durable` a power cut may take."""
+    write_with(target, lambda file: file.writelines(pieces), durable)
+
+
+def write_with(target: Path, write: Callable[[BinaryIO], Any], durable: bool = True) -> None:
+    """The same, with what `write` writes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
+            write(file)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

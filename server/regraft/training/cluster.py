@@ -29,6 +29,10 @@ def role(name: str, settings: Settings) -> dict[str, float]:
     return {name: LITTLE} if settings.roles else {}
 
 
+def is_connected() -> bool:
+    return bool(ray.is_initialized())
+
+
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[None]:
     """Be connected to Ray inside; a Ray that was started for this ends with it."""
