@@ -3,10 +3,13 @@
 Three nodes on this machine, each with a network and processes of its own (root needed): a head that
 does no work, and two that serve and train. Told are which node each worker and each replica is on,
 and what callers saw, at 20 requests a second through one of the nodes, while the other is killed,
-drained or started again, and while the head is gone for 20 seconds.
+told to end, drained in favour of a spare one, or started again, and while the head is gone for 20
+seconds. Then an endpoint gets replicas of its own, a second cluster begins beside the first with
+nothing but the chart's `serveConfigV2`, and takes over.
 """
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -17,24 +20,35 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import yaml
 
 from benchmarks.server import REGRAFT
 from benchmarks.serving import KINDS, cache, publish
 from benchmarks.steady import NAME, under_load
 from regraft.client import Client
-from regraft.domain import AdaptationSpec
+from regraft.domain import AdaptationSpec, Placement
 from regraft.identity.new_key import NewKey
 from regraft.identity.scopes import Scope
+from regraft.registry.ray_token import entry
 from regraft.registry.store import Registry
+from regraft.settings import Settings
 from tests.cluster.nodes import Network, Node, network, short_folder, why_not
 
 HTTP, GCS = 8000, 6379
 AWAY = 20.0
+RENDERED = Path(__file__).parents[1] / "deploy/rendered/minimal.yaml"
+STANDING = """
+import json, sys, ray
+from ray import serve
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
+print(json.dumps({name: one.status for name, one in serve.status().applications.items()}))
+"""
 
 
 @dataclass
@@ -68,6 +82,48 @@ class Cluster:
             self.env,
             self.logs / f"{node.name}.log",
         )
+
+    def another(self) -> Node:
+        self.nodes.append(self.net.node(self.head.folder))
+        return self.nodes[-1]
+
+    def beside(self) -> "Cluster":
+        """Another cluster of the same home, of a head and one more node; nothing of it runs."""
+        env = {name: value for name, value in self.env.items() if name != "RAY_REDIS_ADDRESS"}
+        nodes = [self.net.node(self.head.folder) for _ in range(2)]
+        return Cluster(self.net, self.home, self.logs, {**env, "REGRAFT_HOST": "0.0.0.0"}, nodes)
+
+    def also(self, node: Node, command: list[object]) -> "subprocess.Popen[bytes]":
+        """A command of Ray's on a node, let into the cluster."""
+        env = {**self.env, **entry(Settings(home=self.home), self.env)}
+        return node.also(command, env, self.logs / f"{node.name}-ray.log")
+
+    def serve_config(self) -> None:
+        """Hand the cluster what the chart's RayService hands it."""
+        (manifest,) = (
+            one
+            for one in yaml.safe_load_all(RENDERED.read_text())
+            if one and one["kind"] == "RayService"
+        )
+        config = self.logs / "serve.yaml"
+        config.write_text(manifest["spec"]["serveConfigV2"])
+        at = ["--address", f"{self.head.address}:{GCS}"]
+        serve = [sys.executable, "-m", "ray.serve.scripts", "run", *at, "--non-blocking"]
+        self.also(self.head, [*serve, config])
+
+    def applications(self) -> list[str]:
+        """Those that run."""
+        log = self.logs / "standing.json"
+        log.unlink(missing_ok=True)
+        at = f"{self.head.address}:{GCS}"
+        env = {**self.env, **entry(Settings(home=self.home), self.env)}
+        self.head.also([sys.executable, "-c", STANDING, at], env, log).wait(60)
+        lines = log.read_text().splitlines()
+        found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+        return [name for name, status in found.items() if status == "RUNNING"]
+
+    def stands(self) -> bool:
+        return {"pool", "control"} <= set(self.applications())
 
     def start_server(self) -> None:
         self.server = self.head.also(
@@ -258,7 +314,69 @@ def measure(cluster: Cluster, key: str, training: bool) -> int:
         return f"gone for {AWAY:.0f} s, the server is back {back:.0f} s later"
 
     failed += under_load(cluster.url(first), "the head is killed", head_away, key)
+    failed += drained(cluster, key)
+    return failed + switched(cluster, key)
+
+
+def drained(cluster: Cluster, key: str) -> int:
+    """A node is drained as the chart does before a pod ends, and then ends."""
+    _, first, second = cluster.nodes[:3]
+    spare = cluster.another()
+    cluster.start_worker(spare)
+    wait(lambda: inside(spare, "raylet"), 60, "the spare node is there")
+
+    def drain() -> str:
+        raylet = inside(second, "raylet/raylet")[0].cmdline()
+        (node,) = (word.split("=")[1] for word in raylet if word.startswith("--node_id="))
+        at = ("--address", f"{cluster.head.address}:{GCS}", "--node-id", node)
+        why = ("--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "The node ends.")
+        until = ("--deadline-remaining-seconds", "120")
+        command = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", *at, *why, *until]
+        cluster.also(second, command).wait(60)
+        moved = wait(lambda: inside(spare, "ServeReplica:pool"), 120, "a replica on the spare node")
+        wait(lambda: answers(cluster.url(spare), key), 60, "the spare node answers")
+        second.terminate()
+        assert second.process is not None
+        second.process.wait(120)
+        return f"its replica began on a spare node {moved:.1f} s later"
+
+    failed = under_load(cluster.url(first), "a node is drained", drain, key)
+    cluster.nodes.remove(second)
     return failed
+
+
+def switched(cluster: Cluster, key: str) -> int:
+    """What a RayService does at an upgrade: traffic moves once all of the new cluster's
+    applications run."""
+    first, dedicated = cluster.nodes[1], Placement(placement="dedicated")
+    with Client(cluster.url(first), key=key) as client:
+        client.place(NAME, dedicated)
+        wait(lambda: client.endpoint(NAME)["placement"]["placed"], 120, "the endpoint is placed")
+    new = cluster.beside()
+    old_load = partial(under_load, cluster.url(first), key=key)
+    ready: list[str] = []
+
+    def begin() -> str:
+        new.start_head()
+        new.start_worker(new.nodes[1])
+        new.serve_config()
+        took = wait(new.stands, 240, "all applications of the new cluster run")
+        asked = [answers(new.url(new.nodes[1]), key) for _ in range(20)]
+        ready.extend(sorted(new.applications()))
+        return f"applications run after {took:.0f} s, {sum(asked)} of 20 answered there"
+
+    failed = old_load("a new cluster begins", begin)
+    print(f"  applications of the new cluster: {ready}", flush=True)
+
+    def end_old() -> str:
+        for node in cluster.nodes:
+            node.kill()
+        placed = wait(lambda: f"endpoint-{NAME}" in new.applications(), 120, "it is placed there")
+        return f"the endpoint has replicas of its own there, {placed:.0f} s later"
+
+    return failed + under_load(
+        new.url(new.nodes[1]), "traffic moves, the old one ends", end_old, key
+    )
 
 
 if __name__ == "__main__":

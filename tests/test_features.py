@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft.errors import CancelledRunError
-from regraft.features import BATCH, FeatureCache, compute_features, features_key
+from regraft.features import (
+    BATCH,
+    FeatureCache,
+    compute_features,
+    features_by,
+    features_key,
+    in_threads,
+)
 from regraft.plugins import Plugins
 from regraft.registry.home import Home
 from regraft.serving.predictor import Backbone
@@ -58,6 +65,52 @@ def test_rows_of_like_size_go_through_together() -> None:
         ["x" * n for n in np.random.default_rng(0).permutation(range(1, 4 * BATCH + 1))], lengths
     )
     assert lengths.batches == [BATCH - 1] * 4
+
+
+def test_batches_may_come_in_any_order() -> None:
+    rows = ["x" * n for n in range(1, 5 * BATCH)]
+    fake: Any = Lengths()
+
+    def backwards(rows: Sequence[Any], batches: Sequence[Any]) -> Any:
+        yield from reversed(list(in_threads(fake, fake, 1)(rows, batches)))
+
+    found = features_by(backwards, fake, rows)
+    for one, other in zip(found, compute_features(fake, fake, rows), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_who_computes_is_told_when_nobody_wants_more() -> None:
+    closed, fake = [], Lengths()
+
+    def run(rows: Sequence[Any], batches: Sequence[Any]) -> Any:
+        try:
+            for number, batch in enumerate(batches):
+                yield number, fake.outputs([rows[int(n)] for n in batch])
+        finally:
+            closed.append(True)
+
+    def stop(done: int) -> None:
+        raise CancelledRunError("enough")
+
+    with pytest.raises(CancelledRunError):
+        features_by(run, cast("Any", fake), ["a"] * 100, stop)
+    assert closed == [True]
+
+
+def test_large_features_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft.features.LARGE", 100)
+    cache, fake = FeatureCache(tmp_path), cast("Any", Lengths())
+    rows = ["x" * n for n in range(1, 100)]
+    with cache.rooms() as room:
+        found = features_by(in_threads(fake, fake, 2), fake, rows, room=room)
+    assert isinstance(found[0], np.memmap)
+    np.testing.assert_array_equal(found[0], fake.features(rows))
+    cache.put("key", found[0])
+    kept = cache.get("key")
+    assert kept is not None
+    kept[0] = -1
+    np.testing.assert_array_equal(np.asarray(cache.get("key")), fake.features(rows))
+    assert [path.name for path in tmp_path.iterdir()] == ["key.npy"]
 
 
 def test_sequences_of_all_batches_are_filled_up_to_the_longest() -> None:

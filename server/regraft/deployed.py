@@ -8,22 +8,33 @@ environment of the nodes. Applications of dedicated endpoints are the control pl
 from typing import Any
 
 from regraft.api.control_plane import ControlPlane
+from regraft.errors import InvalidInputError
 from regraft.reconcile import applications
 from regraft.reconcile.server import check_exposure
 from regraft.registry.store import Registry
 from regraft.settings import Settings
 
 
-def pool() -> Any:
+def pool(arguments: dict[str, Any]) -> Any:
     """The shared pool of replicas; InvalidInputError for a server that asks nobody for a key."""
-    settings = Settings()
-    check_exposure(settings)
+    settings = _settings(arguments)
     return applications.pool(settings)
 
 
-def control() -> Any:
+def control(arguments: dict[str, Any]) -> Any:
     """The control plane, and with it the endpoint table that replicas follow."""
-    settings = Settings()
-    check_exposure(settings)
+    settings = _settings(arguments)
     Registry.of(settings).models.synchronise()
     return applications.control(ControlPlane, settings)
+
+
+def _settings(arguments: dict[str, Any]) -> Settings:
+    """Serve hands over the `args` of the configuration file, of which there are to be none."""
+    if arguments:
+        raise InvalidInputError(
+            f"The application takes no `args`, but has {', '.join(arguments)}: settings come from "
+            "the environment of its node."
+        )
+    settings = Settings()
+    check_exposure(settings)
+    return settings

@@ -1,13 +1,19 @@
-"""Settings, from the environment (`REGRAFT_…`) or the command line."""
+"""Settings, from the command line, the environment (`REGRAFT_…`) or a file."""
 
+import difflib
+import os
 import tempfile
+import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from regraft.errors import InvalidInputError
+
+PREFIX, FILE = "REGRAFT_", "REGRAFT_SETTINGS_FILE"
+"""Before the names of settings in the environment, and there the path of a file of more."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -16,7 +22,7 @@ class Settings(BaseSettings):
     """One process's settings; sizes in bytes, times in seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="REGRAFT_", extra="ignore", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX, extra="ignore", frozen=True, use_attribute_docstrings=True
     )
 
     home: Path = Path.home() / ".regraft"
@@ -103,9 +109,50 @@ class Settings(BaseSettings):
     keep_audit: Annotated[float, Field(gt=0)] | None = 365.0
     """Days that records of the audit log are kept."""
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given here comes first, then the environment, then the file."""
+        return init_settings, env_settings, FileSource(settings_cls)
+
     @property
     def resolved_home(self) -> Path:
         try:
             return self.home.expanduser().resolve()
         except (RuntimeError, OSError) as error:
             raise InvalidInputError(f"The home {self.home} cannot be used: {error}") from error
+
+
+class FileSource(PydanticBaseSettingsSource):
+    """The file that the environment names: TOML, by the settings' names in lower case."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return from_file(self.settings_cls)
+
+
+def from_file(kind: type[BaseSettings] = Settings) -> dict[str, Any]:
+    """What the settings file says, if there is one.
+
+    Raises InvalidInputError for a file that cannot be read, or that has a name which is none.
+    """
+    if not (name := os.environ.get(FILE)):
+        return {}
+    try:
+        found = tomllib.loads(Path(name).read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"The settings file {name} cannot be read: {error}") from error
+    for key in found:
+        if key not in kind.model_fields:
+            near = difflib.get_close_matches(key, kind.model_fields, 1)
+            hint = f" Did you mean '{near[0]}'?" if near else " `regraft config show` names all."
+            raise InvalidInputError(f"The settings file {name} has an unknown '{key}'.{hint}")
+    return found

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as built
 
 from regraft import deployed
 from regraft.errors import InvalidInputError
@@ -23,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_both_applications_are_built_from_the_environment(home: Path) -> None:
-    pool, control = deployed.pool(), deployed.control()
+    pool, control = built(deployed.pool, {}), built(deployed.control, {})
     assert pool._bound_deployment.name == "Pool"
     assert control._bound_deployment.name == "Control"
     assert len(revisions(Registry(home).home.tables)) == 1
@@ -33,12 +34,17 @@ def test_none_is_built_where_anybody_could_ask(home: Path, monkeypatch: pytest.M
     monkeypatch.delenv("REGRAFT_AUTH")
     for build in (deployed.pool, deployed.control):
         with pytest.raises(InvalidInputError, match="REGRAFT_AUTH"):
-            build()
+            built(build, {})
+
+
+def test_arguments_of_the_configuration_are_refused(home: Path) -> None:
+    with pytest.raises(InvalidInputError, match="takes no `args`, but has replicas"):
+        built(deployed.pool, {"replicas": 3})
 
 
 def test_roles_are_asked_for_as_resources(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def resources() -> object:
-        return deployed.pool()._bound_deployment.ray_actor_options["resources"]
+        return built(deployed.pool, {})._bound_deployment.ray_actor_options["resources"]
 
     assert resources() == {}
     monkeypatch.setenv("REGRAFT_ROLES", "true")

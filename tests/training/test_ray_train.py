@@ -1,5 +1,6 @@
 """Training on a Ray of the command's own: how it ends, and what it refuses."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -70,3 +72,26 @@ def test_more_workers_than_the_machine_has_are_refused_with_the_figures(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "500 workers need 500 CPUs" in err
+
+
+def test_workers_compute_the_features_that_one_process_would(
+    env: dict[str, str], fresh_home: Home, tweets: Path, tiny_bert: Path
+) -> None:
+    command = [*REGRAFT, "adapt", str(tweets), "--name", "probed", "--source", str(tiny_bert)]
+    chosen = ["--strategy", "linear-probe", "--limit-rows", "1600", "--json"]
+    features = fresh_home.cache / "features"
+
+    def adapted(*more: str) -> tuple[Any, dict[str, Any]]:
+        done = subprocess.run([*command, *chosen, *more], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        kept = {path.name: np.load(path) for path in features.glob("*.npy")}
+        for name in kept:
+            (features / name).unlink()
+        return json.loads(done.stdout)["metrics"], kept
+
+    (alone, expected), (together, found) = adapted(), adapted("--workers", "2")
+    assert set(found) == set(expected)
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-5)
+    assert together["accuracy"] == pytest.approx(alone["accuracy"], abs=0.02)
+    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 20, "every process to end")

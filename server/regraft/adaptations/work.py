@@ -14,6 +14,7 @@ from regraft.domain import Blob, DataSet, Examples
 from regraft.errors import InvalidInputError
 from regraft.export.frozen import frozen_backbone, frozen_candidates
 from regraft.features import (
+    Batches,
     FeatureCache,
     Run,
     TorchBackbone,
@@ -53,17 +54,26 @@ class Work:
         return InputsRecord.store(self.task.inputs, self.context.registry.blobs)
 
     def running(self, backbone: Blob, gpu: bool = False) -> Run:
-        """Who computes features: the workers that were asked for, or threads of this process."""
+        """Who computes features: threads of this process, or of many rows the workers that were
+        asked for."""
         workers, settings = self.request.spec.workers or 1, self.context.settings
-        if workers > 1:
-            from regraft.training.cluster import is_connected
-            from regraft.training.extraction import Extraction
 
-            if is_connected():
-                blob, task = backbone.sha256, self.task
-                made = Extraction(blob, task.name, self.inputs, task.labels, settings, workers)
-                return made.over
-        return in_threads(self.open(backbone, gpu), self.task, self.threads)
+        def here(rows: Sequence[Any], batches: Sequence[Array]) -> Batches:
+            return in_threads(self.open(backbone, gpu), self.task, self.threads)(rows, batches)
+
+        if workers == 1:
+            return here
+        from regraft.training.cluster import is_connected
+        from regraft.training.extraction import LEAST, Extraction
+
+        blob, task = backbone.sha256, self.task
+        made = Extraction(blob, task.name, self.inputs, task.labels, settings, workers)
+
+        def run(rows: Sequence[Any], batches: Sequence[Array]) -> Batches:
+            apart = is_connected() and len(batches) >= LEAST
+            return (made.over if apart else here)(rows, batches)
+
+        return run
 
     def exported(self, feature: Feature) -> Blob:
         """The frozen backbone that ends at this feature."""

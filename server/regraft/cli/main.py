@@ -9,6 +9,7 @@ import click
 
 from regraft.cli.adapt import adapt
 from regraft.cli.catalogue import plugins, sources, strategies, tasks
+from regraft.cli.config import config
 from regraft.cli.demo import demo
 from regraft.cli.doctor import backup, clean, doctor, restore
 from regraft.cli.endpoints import endpoints
@@ -51,6 +52,7 @@ for command in (
     plugins,
     keys,
     login,
+    config,
     doctor,
     clean,
     backup,

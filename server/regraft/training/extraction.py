@@ -29,6 +29,8 @@ from regraft.settings import Settings
 from regraft.threads import TRAINING, yield_soon
 from regraft.training.cluster import TRAIN, check_fits, processors_each, role
 
+LEAST = 32
+"""Batches from which on it pays to start processes for them, which takes some seconds."""
 GROUPS = 8
 """Batches of one Ray task: short enough for progress, long enough for what a task costs."""
 
