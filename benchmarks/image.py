@@ -123,12 +123,15 @@ def container(folder: Path, env: dict[str, str]) -> Iterator[Any]:
 def end_all() -> None:
     """What runs inside and has gone to the background. Not `ray stop`, which would end every Ray of
     the machine."""
+    ended = []
     for process in psutil.process_iter():
         try:
             if process.environ().get("RAY_AUTH_TOKEN") == TOKEN:
                 process.kill()
+                ended.append(process)
         except psutil.Error:
             continue
+    psutil.wait_procs(ended, 10)
 
 
 def use(folder: Path) -> bool:
@@ -186,7 +189,7 @@ def main() -> None:
     missing = [one for one in ("mmdebstrap", "buildah", "git") if shutil.which(one) is None]
     if missing:
         sys.exit(f"benchmarks.image takes {', '.join(missing)}")
-    with tempfile.TemporaryDirectory(prefix="rg") as scratch:
+    with tempfile.TemporaryDirectory(prefix="rg", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)
         if given.build:
