@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,10 +46,11 @@ class TorchBackbone:
         return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
 
 
-Batches = Generator[tuple[int, list[Array]], None, None]
+Batches = Generator[tuple[int, list[Array]] | None, None, None]
 Run = Callable[[Sequence[Any], Sequence[Array]], Batches]
 """Given rows and the positions of those of each batch: the number of each batch, in any order, and
-what a backbone says of its rows, an array [B, …] for each output. Ends early when it is closed."""
+what a backbone says of its rows, an array [B, …] for each output; None while nothing has come for a
+while. Ends early when it is closed."""
 Room = Callable[[int, tuple[int, ...], Any], Array]
 """An array of this shape and type for the output of this number."""
 
@@ -64,8 +66,8 @@ def compute_features(
     size go through together.
 
     `threads` batches are computed at a time, each by one thread: a third faster than all threads on
-    one batch. `progress` is called with the count of rows done after each batch, and may raise to
-    stop.
+    one batch. `progress` is called with the count of rows done after each batch, and now and then,
+    and may raise to stop.
     """
     return features_by(in_threads(backbone, task, threads), task, rows, progress)
 
@@ -104,9 +106,11 @@ def features_by(
     batches = _batches(order, task.largest_batch // np.maximum(sizes, 1))
     gathered, done = Gathered(len(rows), batches, room), 0
     with closing(run(rows, batches)) as found:
-        for number, arrays in found:
-            gathered.take(number, arrays)
-            progress(done := done + len(batches[number]))
+        for one in found:
+            if one is not None:
+                gathered.take(*one)
+                done += len(batches[one[0]])
+            progress(done)
     return gathered.arrays()
 
 
@@ -178,10 +182,12 @@ class FeatureCache:
         with ExitStack() as files:
 
             def room(output: int, shape: tuple[int, ...], dtype: Any) -> Array:
-                if math.prod(shape) * np.dtype(dtype).itemsize <= LARGE:
+                size = math.prod(shape) * np.dtype(dtype).itemsize
+                if size <= LARGE:
                     return in_memory(output, shape, dtype)
                 self.directory.mkdir(parents=True, exist_ok=True)
                 file = files.enter_context(TemporaryFile(dir=self.directory))
+                os.posix_fallocate(file.fileno(), 0, size)  # else a full disk ended the process
                 return np.memmap(file, dtype, "w+", shape=shape)
 
             yield room

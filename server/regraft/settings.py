@@ -146,6 +146,9 @@ def from_file(kind: type[BaseSettings] = Settings) -> dict[str, Any]:
     """
     if not (name := os.environ.get(FILE)):
         return {}
+    if not Path(name).is_absolute():
+        # Processes of other folders read it too.
+        raise InvalidInputError(f"{FILE} must be an absolute path, not '{name}'.")
     try:
         found = tomllib.loads(Path(name).read_text())
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.processes import instance_processes
 from regraft.domain import AdaptationSpec
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
@@ -74,6 +75,35 @@ def test_training_outlives_a_worker_while_predictions_go_on(
     assert len(all_of("worker")) == 2
     assert epochs == sorted(set(epochs)), "no epoch was trained twice"
     assert epochs[-1] == 5
+
+
+def test_a_run_whose_own_process_dies_goes_on_with_what_it_had_reserved(
+    server: Server, tweets: Path, tiny_bert: Path
+) -> None:
+    """Its workers had all processors, which nobody else would ever give back."""
+    epochs: list[int] = []
+
+    def kill_the_run(kind: str, data: dict[str, Any]) -> None:
+        if kind == "epoch":
+            epochs.append(data["epoch"])
+        if kind == "epoch" and len(epochs) == 1:
+            for process in instance_processes(server.home.root):
+                if "ray::Runner" in " ".join(process.cmdline()):
+                    process.kill()
+
+    spec = AdaptationSpec(
+        name="orphaned",
+        data=str(tweets),
+        source=str(tiny_bert),
+        strategy="full",
+        options={"epochs": 4, "patience": 4, "least_steps": 0},
+        limit_rows=400,
+        force=True,
+    )
+    with server.client() as client:
+        result = client.adapt(spec, False, kill_the_run)
+    assert epochs == [1, 2, 3, 4]
+    assert result["version"] == 1
 
 
 def test_a_command_on_the_home_of_a_server_sends_it_files_of_two_domains(

@@ -71,9 +71,9 @@ def test_refused(body: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (json.dumps({str(key): 0 for key in range(100_001)}).encode(), "100,000 keys"),
-        (json.dumps({str(key): 0 for key in range(100_001)}, indent=0).encode(), "100,000 keys"),
-        (b'[{"a" : 0}' + b',{"a" : 0}' * 100_000 + b"]", "100,000 keys"),
+        (json.dumps({str(key): 0 for key in range(200_001)}).encode(), "200,000 keys"),
+        (json.dumps({str(key): 0 for key in range(200_001)}, indent=0).encode(), "200,000 keys"),
+        (b'[{"a" : 0}' + b',{"a" : 0}' * 200_000 + b"]", "200,000 keys"),
         (b'["' + b'","' * (2**20 + 1) + b'"]', "1,048,576 values"),
         (json.dumps(["a", "b" * 2_400]).encode(), "at most 100 characters"),
         (json.dumps(["a", "\U0001f600" * 400]).encode(), "at most 100 characters"),
@@ -85,8 +85,11 @@ def test_what_would_cost_more_than_a_request_may_is_too_large(body: bytes, reaso
 
 
 def test_as_many_as_there_may_be_are_read() -> None:
-    keys = {str(key): '":' for key in range(100_000)}
+    keys = {str(key): '":' for key in range(200_000)}
     assert loads(json.dumps(keys).encode(), 10**7) == keys
+    assert loads(json.dumps([":)"] * 200_001).encode(), 10**7) == [":)"] * 200_001
+    digits = ["9" * 100_000] * 3
+    assert loads(json.dumps(digits).encode(), 10**7, longest=100_000) == digits
     values = ["a, b: c, d"] * 2**20
     assert loads(json.dumps(values).encode(), 10**8, longest=100) == values
 
@@ -99,7 +102,7 @@ def test_a_string_that_is_not_too_long_is_read(one: str, other: str) -> None:
 
 def test_digits_without_end_are_not_parsed() -> None:
     begin = time.perf_counter()
-    with pytest.raises(BadRequestError, match="too many digits"):
+    with pytest.raises(BadRequestError, match="digits in a row"):
         loads(b"[" + b"9" * 10**7 + b"]", 10**8)
     assert time.perf_counter() - begin < 0.005
 

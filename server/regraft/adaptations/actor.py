@@ -19,6 +19,7 @@ from regraft.registry.store import Registry
 from regraft.settings import Settings
 from regraft.threads import ADAPTING
 from regraft.training.cluster import TRAIN, role
+from regraft.training.groups import release_groups
 
 NAMESPACE = "regraft"
 
@@ -63,6 +64,7 @@ def adopt(identifier: str, registry: Registry) -> bool:
     try:
         actor = ray.get_actor(_name(identifier), NAMESPACE)
     except ValueError:
+        release_groups(registry.home.run(identifier))
         return False
     _follow(actor, identifier, registry)
     return True
@@ -87,5 +89,6 @@ def _watch(ended: Any, run: Adaptation, registry: Registry) -> None:
         ray.get(ended)
     except ray.exceptions.RayError as error:
         why = f" ({type(error).__name__})"
+    release_groups(registry.home.run(run.id))
     what = f"The process of the adaptation ended early{why}"
     patiently(lambda: registry.runs.interrupt(run, what))

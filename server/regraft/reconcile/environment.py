@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from regraft.reconcile.haproxy_launcher import real_binary
+from regraft.reconcile.haproxy_launcher import MOST_ONGOING, real_binary
+from regraft.settings import Settings
 
 INSTANCE: Final = "REGRAFT_INSTANCE"
 LAUNCHER: Final = "regraft-haproxy"
@@ -46,6 +47,11 @@ class Instance:
     def id(self) -> str:
         """The same for the same home, so that a restart recognises what it left behind."""
         return hashlib.sha256(os.fsencode(self.home.expanduser().resolve())).hexdigest()[:16]
+
+
+def entry_environment(settings: Settings) -> dict[str, str]:
+    """What the entry, which reads no settings, is told of them."""
+    return {MOST_ONGOING: str(settings.max_ongoing)}
 
 
 def serve_environment(

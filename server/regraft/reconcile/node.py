@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from regraft.reconcile.environment import Instance, serve_environment
+from regraft.reconcile.environment import Instance, entry_environment, serve_environment
 from regraft.reconcile.ports import require_free_port, require_head
 from regraft.registry.ray_token import entry
 from regraft.serving.sessions import available_cpus
@@ -64,6 +64,7 @@ class Node:
         settings = self.settings
         instance = Instance(settings.resolved_home, settings.ray_temp_dir, settings.max_body)
         ours = {**serve_environment(instance, given), **entry(settings, given)}
+        ours |= entry_environment(settings)
         return {**HEALTH, **ENVIRONMENT, **_interface(settings.host), **given, **ours}
 
 

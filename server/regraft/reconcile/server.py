@@ -11,7 +11,12 @@ from typing import Any
 
 from regraft.errors import InvalidInputError
 from regraft.identity.issuer import issuer_of
-from regraft.reconcile.environment import Instance, ingress_note, serve_environment
+from regraft.reconcile.environment import (
+    Instance,
+    entry_environment,
+    ingress_note,
+    serve_environment,
+)
 from regraft.reconcile.orphans import end_orphans
 from regraft.reconcile.ports import free_port, is_loopback, require_free_port, require_head
 from regraft.reconcile.signals import stop_on_signals
@@ -56,6 +61,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         for port in ports:
             require_free_port(settings.host, port)
         os.environ.update(serve_environment(instance))
+        os.environ.update(entry_environment(settings))
         note = ingress_note()
         if note:
             say(note)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -220,7 +221,8 @@ class Inference:
     async def _json(self, request: Request) -> dict[str, Any]:
         """The object that a body may hold."""
         body = await self.bodies.read(request)
-        found = strict_json.loads(body, self.caps.json) if body.strip() else {}
+        parse = partial(strict_json.loads, body, self.caps.json)
+        found = await _aside(len(body), parse) if body.strip() else {}
         if not isinstance(found, dict):
             raise BadRequestError("The body must be a JSON object, or empty.")
         return found
@@ -312,7 +314,7 @@ class Inference:
 
 def longest_string(task: Task) -> int | None:
     """The most characters of a string that a request for this task may hold, if it is known."""
-    return None if task.suffixes else task.longest_text
+    return None if task.suffixes or task.records else task.longest_text
 
 
 async def _aside(size: int, call: Callable[[], T]) -> T:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import ray
 
@@ -78,15 +78,27 @@ def check_workers(workers: int | None, settings: Settings) -> None:
         return
     if ray.is_initialized():
         gpus = ray.cluster_resources().get("GPU", 0) > 0
-        check_fits(workers, gpus if settings.use_gpu is None else settings.use_gpu)
+        gpu = gpus if settings.use_gpu is None else settings.use_gpu
+        check_fits(workers, gpu, role(TRAIN, settings))
     elif settings.address is None and not settings.use_gpu:
         _refuse(workers, "CPU", available_cpus())
 
 
-def processors_each(workers: int, free: int) -> int:
-    """How many processors each of so many workers can have, of which none is on two nodes."""
+def free_processors() -> int:
+    return int(ray.available_resources().get("CPU", 0))
+
+
+def processors_each(workers: int, free: int, needs: Mapping[str, float]) -> int:
+    """How many processors each of so many workers can have, of which none is on two nodes, on
+    nodes that have what it needs besides."""
+    nodes = [int(has.get("CPU", 0)) for has in _nodes(needs)]
+    return shared_out(nodes, workers, min(free, sum(nodes)))
+
+
+def _nodes(needs: Mapping[str, float]) -> list[dict[str, float]]:
+    """The resources of each node that has these among them."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return shared_out([int(has.get("CPU", 0)) for has in alive], workers, free)
+    return [has for has in alive if all(has.get(name, 0) > 0 for name in needs)]
 
 
 def shared_out(nodes: list[int], workers: int, free: int) -> int:
@@ -96,10 +108,10 @@ def shared_out(nodes: list[int], workers: int, free: int) -> int:
     return next((s for s in shares if sum(has // s for has in nodes) >= workers), 1)
 
 
-def check_fits(workers: int, gpu: bool) -> None:
-    """Refuse what this cluster can never give."""
+def check_fits(workers: int, gpu: bool, needs: Mapping[str, float]) -> None:
+    """Refuse what the nodes of this cluster that have what workers need besides can never give."""
     kind = "GPU" if gpu else "CPU"
-    _refuse(workers, kind, ray.cluster_resources().get(kind, 0))
+    _refuse(workers, kind, sum(has.get(kind, 0) for has in _nodes(needs)))
 
 
 def _refuse(workers: int, kind: str, total: float) -> None:

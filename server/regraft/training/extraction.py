@@ -5,11 +5,14 @@ back-pressure), so that neither has to fit into memory: rows that are files are 
 needed, and what comes back is written to where its reader wants it.
 """
 
+import contextlib
 import io
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from ray import cloudpickle
 
 from regraft.contract import Array
 from regraft.domain import Contents
+from regraft.errors import RegraftError, RunFailedError
 from regraft.features import Batches
 from regraft.plugins import Plugins
 from regraft.registry.manifest import InputsRecord
@@ -27,10 +31,13 @@ from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime
 from regraft.settings import Settings
 from regraft.threads import TRAINING, yield_soon
-from regraft.training.cluster import TRAIN, check_fits, processors_each, role
+from regraft.training.cluster import TRAIN, check_fits, free_processors, processors_each, role
 
 LEAST = 32
 """Batches from which on it pays to start processes for them, which takes some seconds."""
+MAX_FAILURES = 3
+"""Of one process, or of one batch: it may be what ends its process."""
+IDLE_SECONDS = 0.5
 GROUPS = 8
 """Batches of one Ray task: short enough for progress, long enough for what a task costs."""
 
@@ -71,26 +78,76 @@ class Extractor:
 
 
 def _running(extraction: Extraction, rows: Sequence[Any], batches: Sequence[Array]) -> Batches:
+    """Pulled by a thread of its own: who waits for processors can be told to stop."""
     _quiet()
-    gpu = _on_gpus(extraction.settings)
-    check_fits(extraction.workers, gpu)
-    free = int(ray.available_resources().get("CPU", 0))
-    threads = 1 if gpu else processors_each(extraction.workers, free)
+    came: Queue[Any] = Queue(2)
+    stopped = threading.Event()
+    pulling = threading.Thread(
+        target=_pull, args=(_pipeline(extraction, rows, batches), came, stopped), daemon=True
+    )
+    pulling.start()
+    try:
+        while True:
+            try:
+                found = came.get(timeout=IDLE_SECONDS)
+            except Empty:
+                yield None
+                continue
+            if found is None:
+                return
+            if isinstance(found, BaseException):
+                raise _told(found) from found
+            yield int(found["number"]), _unpacked(found["features"])
+    finally:
+        stopped.set()
+        with contextlib.suppress(Empty):
+            while True:
+                came.get_nowait()
+
+
+def _pull(pipeline: ray.data.Dataset, came: "Queue[Any]", stopped: threading.Event) -> None:
+    try:
+        for row in pipeline.iter_rows():
+            if stopped.is_set():
+                return
+            came.put(row)
+        came.put(None)
+    except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for rows
+        came.put(error)
+
+
+def _pipeline(
+    extraction: Extraction, rows: Sequence[Any], batches: Sequence[Array]
+) -> ray.data.Dataset:
+    gpu, needs = _on_gpus(extraction.settings), role(TRAIN, extraction.settings)
+    check_fits(extraction.workers, gpu, needs)
+    threads = 1 if gpu else processors_each(extraction.workers, free_processors(), needs)
     items = [
         {"number": number, "rows": cloudpickle.dumps(_taken(rows, batch))}
         for number, batch in enumerate(batches)
     ]
     blocks = max(extraction.workers, len(items) // GROUPS)
-    found = ray.data.from_items(items, override_num_blocks=min(blocks, len(items))).map(
+    return ray.data.from_items(items, override_num_blocks=min(blocks, len(items))).map(
         Extractor,
         fn_constructor_args=(extraction, Runtime(threads, gpu)),
         compute=ray.data.ActorPoolStrategy(size=extraction.workers),
         num_cpus=threads,
         num_gpus=1 if gpu else None,
-        resources=role(TRAIN, extraction.settings),
+        resources=needs,
+        max_restarts=MAX_FAILURES,
+        max_task_retries=MAX_FAILURES,
     )
-    for row in found.iter_rows():
-        yield int(row["number"]), _unpacked(row["features"])
+
+
+def _told(error: BaseException) -> Exception:
+    """The processes' own error, if it is one that is for users."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RegraftError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return RunFailedError(f"Features could not be computed: {lines[-1] if lines else error!r}")
 
 
 def _on_gpus(settings: Settings) -> bool:
@@ -121,4 +178,6 @@ def _quiet() -> None:
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
     context.print_on_execution_start = False
+    # Others may have all processors for hours.
+    context.execution_no_progress_timeout_s = -1
     logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -12,6 +12,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from regraft.domain import JSON
 from regraft.threads import TRAINING
+from regraft.training.groups import note_group
 from regraft.training.watching import watched
 
 SCORE, LOSS, SECONDS = "score", "loss", "seconds"
@@ -52,10 +53,11 @@ class Search:
 def search(what: Search) -> list[Result]:
     """Every training's result, in the order of the names. Source of the scheduler: Li et al. 2020,
     A System for Massively Parallel Hyperparameter Tuning."""
-    trial = what.trial
+    trial, directory = what.trial, what.directory
 
     def trainable(config: JSON) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, TRAINING)
+        note_group(directory)
         start = time.perf_counter()
 
         def tell(score: float, loss: float) -> None:

@@ -101,12 +101,12 @@ def _scaling(request: TrainingRequest, watcher: Watcher) -> ScalingConfig:
     gpus = int(total.get("GPU", 0))
     gpu = gpus > 0 if request.use_gpu is None else request.use_gpu
     workers = request.workers or (gpus if gpu else 1)
-    check_fits(workers, gpu)
+    check_fits(workers, gpu, request.needs)
     kind = "GPU" if gpu else "CPU"
     free = ray.available_resources().get(kind, 0)
     if free < workers:
         watcher.report("waiting", {"needs": workers, "free": free, "of": kind})
-    cpus = 1 if gpu else processors_each(workers, int(free))
+    cpus = 1 if gpu else processors_each(workers, int(free), request.needs)
     return ScalingConfig(
         num_workers=workers,
         use_gpu=gpu,

@@ -17,6 +17,7 @@ from regraft.domain import JSON
 from regraft.plugins import Plugins
 from regraft.threads import TRAINING
 from regraft.training.checkpoints import Checkpoints
+from regraft.training.groups import note_group
 from regraft.training.loop import Loop, Part, Surroundings
 
 REPORT_SECONDS = 0.3
@@ -57,6 +58,8 @@ def train_worker(config: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(config["threads"])
     os.nice(TRAINING)
+    if rank == 0:
+        note_group(Path(config["directory"]))
     reporter = Reporter(config["mailbox"], rank)
     reporter.report("worker", {"pid": os.getpid(), "workers": world, "device": str(get_device())})
     ingredients, clock = config["recipe"].open(Plugins.load()), config["clock"]
