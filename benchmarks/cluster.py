@@ -92,7 +92,8 @@ class Cluster:
         """Another cluster of the same home, of a head and one more node; nothing of it runs."""
         env = {name: value for name, value in self.env.items() if name != "RAY_REDIS_ADDRESS"}
         nodes = [self.net.node(self.head.folder) for _ in range(2)]
-        return Cluster(self.net, self.home, self.logs, {**env, "REGRAFT_HOST": "0.0.0.0"}, nodes)
+        more = {"REGRAFT_HOST": "0.0.0.0", "REGRAFT_REPLICAS": "1"}
+        return Cluster(self.net, self.home, self.logs, {**env, **more}, nodes)
 
     def also(self, node: Node, command: list[object]) -> "subprocess.Popen[bytes]":
         """A command of Ray's on a node, let into the cluster."""
