@@ -97,8 +97,12 @@ class Cluster:
 
     def also(self, node: Node, command: list[object]) -> "subprocess.Popen[bytes]":
         """A command of Ray's on a node, let into the cluster."""
-        env = {**self.env, **entry(Settings(home=self.home), self.env)}
-        return node.also(command, env, self.logs / f"{node.name}-ray.log")
+        return node.also(command, self.admitted, self.logs / f"{node.name}-ray.log")
+
+    @property
+    def admitted(self) -> dict[str, str]:
+        """The environment of who may come into the cluster."""
+        return {**self.env, **entry(Settings(home=self.home), self.env)}
 
     def serve_config(self) -> None:
         """Hand the cluster what the chart's RayService hands it."""
@@ -123,8 +127,7 @@ class Cluster:
         log = self.logs / "standing.json"
         log.unlink(missing_ok=True)
         at = f"{self.head.address}:{GCS}"
-        env = {**self.env, **entry(Settings(home=self.home), self.env)}
-        self.head.also([sys.executable, "-c", STANDING, at], env, log).wait(60)
+        self.head.also([sys.executable, "-c", STANDING, at], self.admitted, log).wait(60)
         lines = log.read_text().splitlines()
         found = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
         return [name for name, status in found.items() if status == "RUNNING"]
