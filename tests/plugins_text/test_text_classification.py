@@ -50,9 +50,7 @@ def test_a_text_is_counted_as_tokenizers_that_decompose_it_see_it() -> None:
     """U+FDFA is eighteen characters to them."""
     assert TextClassification.check("\ufdfa" * 5_000) is None
     assert TextClassification.check("\ufdfa" * 5_556) is not None
-    begin = time.process_time()
     told = TextClassification.check("\ufdfa" * 100_000)
-    assert time.process_time() - begin < 0.05
     assert str(told).startswith("the text has more than 100,000 characters once it is decomposed")
     assert TextClassification.check("é" * LONGEST) is None
     assert TextClassification.check("é" * (LONGEST + 1)) is not None
