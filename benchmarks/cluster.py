@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from tests.cluster.nodes import Network, Node, network, short_folder, why_not
 HTTP, GCS = 8000, 6379
 AWAY = 20.0
 TRIES = 4
+ASKED = 20
 RENDERED = Path(__file__).parents[1] / "deploy/rendered/minimal.yaml"
 STANDING = """
 import json, sys, ray
@@ -167,6 +169,11 @@ def wait(condition: Callable[[], Any], seconds: float, what: str) -> float:
 
 
 def answers(url: str, key: str) -> bool:
+    return asked(url, key) == "200"
+
+
+def asked(url: str, key: str) -> str:
+    """The status of a prediction, and why it is not 200."""
     try:
         found = httpx.post(
             f"{url}/v2/models/{NAME}/predict",
@@ -174,9 +181,17 @@ def answers(url: str, key: str) -> bool:
             headers={"Authorization": f"Bearer {key}"},
             timeout=5,
         )
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return "200" if found.status_code == 200 else f"{found.status_code} {found.text[:100]}"
+
+
+def takes_traffic(url: str) -> bool:
+    """Whether the operator would send a pod traffic: its entry says so."""
+    try:
+        return httpx.get(f"{url}/-/healthz", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-    return found.status_code == 200
 
 
 def inside(node: Node, name: str) -> list[psutil.Process]:
@@ -363,7 +378,7 @@ def drained(cluster: Cluster, key: str) -> int:
 
 def switched(cluster: Cluster, key: str) -> int:
     """What a RayService does at an upgrade: traffic moves once all of the new cluster's
-    applications run."""
+    applications run and its serving pods pass their probe."""
     first, dedicated = cluster.nodes[1], Placement(placement="dedicated")
     with Client(cluster.url(first), key=key) as client:
         client.place(NAME, dedicated)
@@ -371,15 +386,19 @@ def switched(cluster: Cluster, key: str) -> int:
     new = cluster.beside()
     old_load = partial(under_load, cluster.url(first), key=key)
     ready: list[str] = []
+    refused: list[int] = []
 
     def begin() -> str:
         new.start_head()
         new.start_worker(new.nodes[1])
         new.serve_config()
         took = wait(new.stands, 240, "all applications of the new cluster run")
-        asked = [answers(new.url(new.nodes[1]), key) for _ in range(20)]
+        url = new.url(new.nodes[1])
+        more = wait(lambda: takes_traffic(url), 120, "the new cluster's entry takes traffic")
+        answered = Counter(asked(url, key) for _ in range(ASKED))
+        refused.append(ASKED - answered["200"])
         ready.extend(sorted(new.applications()))
-        return f"applications run after {took:.0f} s, {sum(asked)} of 20 answered there"
+        return f"applications run after {took:.0f} s, the entry {more:.1f} s later: {answered}"
 
     failed = old_load("a new cluster begins", begin)
     print(f"  applications of the new cluster: {ready}", flush=True)
@@ -390,8 +409,10 @@ def switched(cluster: Cluster, key: str) -> int:
         placed = wait(lambda: f"endpoint-{NAME}" in new.applications(), 120, "it is placed there")
         return f"the endpoint has replicas of its own there, {placed:.0f} s later"
 
-    return failed + under_load(
-        new.url(new.nodes[1]), "traffic moves, the old one ends", end_old, key
+    return (
+        failed
+        + sum(refused)
+        + under_load(new.url(new.nodes[1]), "traffic moves, the old one ends", end_old, key)
     )
 
 
