@@ -39,6 +39,7 @@ from regraft.identity.scopes import Scope
 from regraft.registry.ray_token import entry
 from regraft.registry.store import Registry
 from regraft.settings import Settings
+from regraft.training.cluster import ROLES
 from tests.cluster.nodes import Network, Node, network, short_folder, why_not
 
 HTTP, GCS = 8000, 6379
@@ -79,7 +80,8 @@ class Cluster:
 
     def start_worker(self, node: Node) -> None:
         """Once more, where it was killed."""
-        joins = ["--address", f"{self.head.address}:{GCS}", "--role", "serve", "--role", "train"]
+        roles = [word for role in ROLES for word in ("--role", role)]
+        joins = ["--address", f"{self.head.address}:{GCS}", *roles]
         node.start(
             [*REGRAFT, "node", "--host", node.address, *joins, "--cpus", 2],
             self.env,

@@ -1,10 +1,11 @@
-"""The CPU image, built without a Docker engine and used as a pod uses it.
+"""The images without CUDA, built without a Docker engine and used as pods use them.
 
 `python -m benchmarks.image` takes root, Debian's mmdebstrap and buildah, and the network. A Debian
 with Python is made, the image of deploy/docker/Dockerfile.cpu is built on it, and inside, as its
 user and with the chart's variables: a model is adapted to the text demo's data, Ray is started and
 handed the chart's applications, KubeRay's probes are run until they pass, and a prediction is asked
-for. Told are sizes and times.
+for. Then the image that only answers, of Dockerfile.serve, does so with the same home and without
+the control plane. Told are sizes and times.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ import yaml
 
 from benchmarks.serving import cache
 from regraft.cli.demo_data import tweets
+from regraft.training.cluster import PLENTY, ROLES, SERVE
 from tests.deploy.pods import pods, service
 
 ROOT = Path(__file__).parents[1]
-BASE, IMAGE = "regraft-benchmark-base", "regraft-benchmark"
+BASE = "regraft-benchmark-base"
+IMAGES = {"cpu": "regraft-benchmark", "serve": "regraft-benchmark-serve"}
 SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
 UNNEEDED = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
 USER, TOKEN = "1000", secrets.token_hex(32)
@@ -63,9 +66,10 @@ def make_base(folder: Path) -> None:
     run("buildah", "rm", container)
 
 
-def build(folder: Path, volumes: list[str]) -> None:
+def build(folder: Path, volumes: list[str], kind: str) -> None:
     """The image, of the files that git knows."""
     sources = folder / "sources"
+    shutil.rmtree(sources, ignore_errors=True)
     sources.mkdir()
     files = run("git", "-C", ROOT, "ls-files").splitlines()
     run("cp", "--parents", "-t", sources, *files, cwd=ROOT)
@@ -74,7 +78,7 @@ def build(folder: Path, volumes: list[str]) -> None:
         *("buildah", "bud", "--isolation", "chroot", "--network", "host", "--layers=false"),
         *(word for one in volumes for word in ("-v", one)),
         *(word for name, v in arguments.items() for word in ("--build-arg", f"{name}={v}")),
-        *("-f", "deploy/docker/Dockerfile.cpu", "-t", IMAGE, "."),
+        *("-f", f"deploy/docker/Dockerfile.{kind}", "-t", IMAGES[kind], "."),
         cwd=sources,
     )
 
@@ -95,12 +99,12 @@ def of_the_chart() -> tuple[dict[str, str], str]:
 
 
 @contextmanager
-def container(folder: Path, env: dict[str, str]) -> Iterator[Any]:
+def container(folder: Path, env: dict[str, str], kind: str) -> Iterator[Any]:
     """Runs commands inside, as the image's user, where only /tmp and the home can be written."""
     # As many files as this machine allows; buildah's own 1,024 are too few for HAProxy.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     limit = ("--ulimit", f"nofile={most}:{most}")
-    made = run("buildah", "from", *limit, f"localhost/{IMAGE}").strip()
+    made = run("buildah", "from", *limit, f"localhost/{IMAGES[kind]}").strip()
     kept = {"/tmp": folder / "tmp", env["REGRAFT_HOME"]: folder / "home", "/data": folder / "data"}
     for path in kept.values():
         path.mkdir(exist_ok=True)
@@ -134,10 +138,20 @@ def end_all() -> None:
     psutil.wait_procs(ended, 10)
 
 
-def use(folder: Path) -> bool:
+def of_a_pod() -> tuple[dict[str, str], str]:
     env, config = of_the_chart()
-    env |= {"REGRAFT_REPLICAS": "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    with container(folder, env) as inside:
+    return {
+        **env,
+        "REGRAFT_REPLICAS": "1",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+    }, config
+
+
+def use(folder: Path) -> tuple[bool, str]:
+    """Whether all of it went well, and the key that may predict."""
+    env, config = of_a_pod()
+    with container(folder, env, "cpu") as inside:
         (folder / "data/serve.yaml").write_text(config)
         shutil.copyfile(tweets(cache()), folder / "data/tweets.csv")
         print("user:", inside("id -u", check=True).stdout.strip(), flush=True)
@@ -150,12 +164,23 @@ def use(folder: Path) -> bool:
             flush=True,
         )
         key = inside("regraft keys create image --scope predict", check=True).stdout.strip()
-        return serve(inside, key)
+        return serve(inside, key, ROLES), key
 
 
-def serve(inside: Any, key: str) -> bool:
+def only_answer(folder: Path, key: str) -> bool:
+    """With the home that there is by now."""
+    env, config = of_a_pod()
+    applications = yaml.safe_load(config)
+    applications["applications"] = [a for a in applications["applications"] if a["name"] == "pool"]
+    with container(folder, env, "serve") as inside:
+        (folder / "data/serve.yaml").write_text(yaml.safe_dump(applications))
+        missing = inside("python3 -c 'import torch'", stderr=subprocess.DEVNULL).returncode != 0
+        return serve(inside, key, (SERVE,)) and missing
+
+
+def serve(inside: Any, key: str, roles: Iterable[str]) -> bool:
     """All of it in one go: what runs inside ends with it."""
-    resources = shlex.quote(json.dumps({"serve": 1000, "train": 1000}))
+    resources = shlex.quote(json.dumps(dict.fromkeys(roles, PLENTY)))
     start = (
         f"ray start --head --num-cpus=2 --resources={resources} --temp-dir=$REGRAFT_RAY_TEMP_DIR"
     )
@@ -195,10 +220,15 @@ def main() -> None:
         if given.build:
             begin = time.monotonic()
             make_base(folder)
-            build(folder, given.volume)
-            print(f"built in {time.monotonic() - begin:.0f} s", flush=True)
-        print(f"{size(IMAGE):.2f} GB, of which Debian {size(BASE):.2f}", flush=True)
-        sys.exit(not use(folder))
+            print(f"Debian in {time.monotonic() - begin:.0f} s", flush=True)
+            for kind in IMAGES:
+                begin = time.monotonic()
+                build(folder, given.volume, kind)
+                print(f"{kind} built in {time.monotonic() - begin:.0f} s", flush=True)
+        for kind, image in IMAGES.items():
+            print(f"{kind}: {size(image):.3f} GB, of which Debian {size(BASE):.3f}", flush=True)
+        whole, key = use(folder)
+        sys.exit(not (whole and only_answer(folder, key)))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ environment of the nodes. Applications of dedicated endpoints are the control pl
 
 from typing import Any
 
-from regraft.api.control_plane import ControlPlane
 from regraft.errors import InvalidInputError
 from regraft.reconcile import applications
 from regraft.reconcile.server import check_exposure
-from regraft.registry.store import Registry
 from regraft.settings import Settings
 
 
@@ -23,6 +21,10 @@ def pool(arguments: dict[str, Any]) -> Any:
 
 def control(arguments: dict[str, Any]) -> Any:
     """The control plane, and with it the endpoint table that replicas follow."""
+    # What only serves has not all that these need.
+    from regraft.api.control_plane import ControlPlane
+    from regraft.registry.store import Registry
+
     settings = _settings(arguments)
     Registry.of(settings).models.synchronise()
     return applications.control(ControlPlane, settings)

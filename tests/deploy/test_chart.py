@@ -46,7 +46,12 @@ def test_values_without_any_secret_of_ours_render() -> None:
     assert [complaint for rule in RULES for complaint in rule(objects_of(text_of({})))] == []
 
 
-@pytest.mark.parametrize("image", ["cpu", "gpu"])
+def test_an_image_that_only_answers_needs_others_that_adapt() -> None:
+    with pytest.raises(Exception, match=r"train\.enabled or gpu\.enabled"):
+        text_of({"serve": {"image": {"repository": "regraft-serve"}}})
+
+
+@pytest.mark.parametrize("image", ["cpu", "gpu", "serve"])
 def test_images_have_what_pods_call(image: str) -> None:
     """Probes call bash and wget; programs of regraft are where the environment says."""
     text = (DEPLOY / f"docker/Dockerfile.{image}").read_text()

@@ -14,7 +14,7 @@ from regraft.reconcile.environment import INSTANCE, Instance, serve_environment
 from regraft.reconcile.node import HEALTH
 from regraft.reconcile.server import check_exposure
 from regraft.settings import Settings
-from regraft.training.cluster import ENVIRONMENT, PLENTY
+from regraft.training.cluster import ENVIRONMENT, PLENTY, ROLES
 from tests.deploy.chart import CASES, CHART, helm, objects_of, text_of, values_of
 from tests.deploy.pods import Objects, Pod, cluster, of_kind, pods, service
 from tests.deploy.rules import resources_of
@@ -113,10 +113,19 @@ def test_ray_takes_the_applications() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_role_has_pods(case: str) -> None:
-    groups = cluster(objects_of(text_of(values_of(case))))["workerGroupSpecs"]
-    roles = [resources_of(group["rayStartParams"]["resources"]) for group in groups]
-    assert {name for has in roles for name in has} == {"serve", "train"}
-    assert {much for has in roles for much in has.values()} == {PLENTY}
+    values = values_of(case)
+    ray = cluster(objects_of(text_of(values)))
+    groups = {group.get("groupName", "head"): group for group in ray["workerGroupSpecs"]}
+    params = {name: group["rayStartParams"] for name, group in groups.items()}
+    params["head"] = ray["headGroupSpec"]["rayStartParams"]
+    has = {name: resources_of(given.get("resources", "")) for name, given in params.items()}
+    roles = has.values()
+    assert {name for one in roles for name in one} == set(ROLES)
+    if values.get("serve", {}).get("image"):
+        assert (set(has["serve"]), set(has["head"])) == ({"serve"}, {"control"})
+    else:
+        assert "control" in has["serve"]
+    assert {much for one in roles for much in one.values()} == {PLENTY}
 
 
 def test_alerts_ask_for_series_that_there_are() -> None:

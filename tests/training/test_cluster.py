@@ -2,6 +2,8 @@
 
 import pytest
 
+from regraft.settings import Settings
+from regraft.training import cluster
 from regraft.training.cluster import shared_out
 
 
@@ -22,3 +24,13 @@ def test_each_worker_has_as_much_as_one_node_can_give_all(
     nodes: list[int], workers: int, free: int, each: int
 ) -> None:
     assert shared_out(nodes, workers, free) == each
+
+
+def test_roles_that_no_node_has_yet_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"serve": 1000.0, "CPU": 2.0}},
+        {"Alive": False, "Resources": {"control": 1000.0}},
+    ]
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
+    assert cluster.missing_roles(Settings(roles=True)) == ["control"]
+    assert cluster.missing_roles(Settings()) == []

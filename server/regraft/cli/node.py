@@ -15,7 +15,7 @@ from regraft.cli.options import settings_from
 @click.option(
     "--role",
     "roles",
-    type=click.Choice(["serve", "train"]),
+    type=click.Choice(["serve", "control", "train"]),
     multiple=True,
     help="What this node is for, where the server has REGRAFT_ROLES=true.",
 )

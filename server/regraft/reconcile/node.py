@@ -39,7 +39,7 @@ class Node:
     port: int = PORT
     cpus: int | None = None
     roles: tuple[str, ...] = ()
-    """What it is for: of `serve` and `train`."""
+    """What it is for: of `serve`, `control` and `train`."""
 
     def command(self) -> list[str]:
         """Ray's, which stays in the foreground."""

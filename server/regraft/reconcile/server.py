@@ -70,7 +70,7 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         registry.home.stopping.unlink(missing_ok=True)
         stop_on_signals()
         try:
-            _deploy(settings, control, ports)
+            _deploy(settings, control, ports, say)
             yield at
         finally:
             with contextlib.suppress(OSError):  # such as a disk that is full: then it stops so
@@ -105,8 +105,12 @@ def _ports(settings: Settings) -> tuple[int, int]:
     return port, other
 
 
-def _deploy(settings: Settings, control: type, ports: tuple[int, int]) -> None:
+def _deploy(
+    settings: Settings, control: type, ports: tuple[int, int], say: Callable[[str], None]
+) -> None:
     cluster.start(settings)
+    for name in cluster.missing_roles(settings):
+        say(f"waiting for a node of the cluster with `--role {name}`")
     stop_on_signals()
     from regraft.reconcile import applications
 

@@ -18,8 +18,8 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Of every process that trains."""
-SERVE, TRAIN = "serve", "train"
-"""What nodes can be for, as Ray's custom resources."""
+SERVE, CONTROL, TRAIN = ROLES = "serve", "control", "train"
+"""What nodes can be for, as Ray's custom resources: replicas, the control plane, adaptations."""
 PLENTY, LITTLE = 1000, 0.001
 """What such a node has of its resource, and what each process takes that belongs there."""
 
@@ -27,6 +27,12 @@ PLENTY, LITTLE = 1000, 0.001
 def role(name: str, settings: Settings) -> dict[str, float]:
     """The custom resources that a process of this role asks for."""
     return {name: LITTLE} if settings.roles else {}
+
+
+def missing_roles(settings: Settings) -> list[str]:
+    """The roles that a server needs to begin and no node of the connected cluster has yet."""
+    needed = (SERVE, CONTROL) if settings.roles else ()
+    return [name for name in needed if not _nodes({name: LITTLE})]
 
 
 def is_connected() -> bool:
