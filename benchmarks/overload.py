@@ -37,6 +37,8 @@ class Outcome:
     refused: list[float] = field(default_factory=list)
     without_hint: int = 0
     failed: int = 0
+    late: list[float] = field(default_factory=list)
+    """By how much each request went out later than it was due (s): the load's own processor."""
 
     def add(self, head: bytes, seconds: float) -> None:
         if head.startswith(b"HTTP/1.1 200"):
@@ -64,6 +66,7 @@ class Arrivals:
         sent = 0
         while (now := time.perf_counter() - begin) < seconds:
             while sent < now * rate:
+                self.outcome.late.append(time.perf_counter() - begin - sent / rate)
                 self._send()
                 sent += 1
             self._receive(1 / rate)
@@ -179,11 +182,18 @@ def measure(asked: Asked, url: str, seconds: float) -> None:
         f"twice as many for {seconds:.0f} s: {good:.0f} answered a second, {good / full:.2f} times"
     )
     print(
-        f"  {len(outcome['refused'])} refused, p50 {refused[len(refused) // 2] * 1e3:.0f} ms, p99 "
-        f"{refused[int(len(refused) * 0.99)] * 1e3:.0f} ms; {outcome['without_hint']} without "
-        f"Retry-After; {outcome['failed']} failed otherwise"
+        f"  {len(refused)} refused, {percentiles(refused)}, "
+        f"{sum(one <= 0.1 for one in refused) / len(refused):.2%} within 100 ms; "
+        f"{outcome['without_hint']} without Retry-After; {outcome['failed']} failed otherwise"
     )
+    print(f"  requests went out late by {percentiles(outcome['late'])}")
     print(f"  memory {peak:.0f} MiB at most, {peak - before:+.0f}; recovered within {took:.1f} s")
+
+
+def percentiles(seconds: list[float]) -> str:
+    found = sorted(seconds)
+    p50, p99 = (found[int(len(found) * share)] * 1e3 for share in (0.5, 0.99))
+    return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms"
 
 
 def selectors_ready(running: "subprocess.Popen[str]") -> bool:
