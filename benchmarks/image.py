@@ -209,7 +209,7 @@ def serve(inside: Any, key: str, roles: Iterable[str]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--volume", action="append", default=[], help="FROM:TO, while building.")
-    parser.add_argument("--build", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--keep", choices=IMAGES, action="append", default=[], help="As it is.")
     given = parser.parse_args()
     missing = [one for one in ("mmdebstrap", "buildah", "git") if shutil.which(one) is None]
     if missing:
@@ -217,14 +217,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rg", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)
-        if given.build:
-            begin = time.monotonic()
+        if not given.keep:
             make_base(folder)
-            print(f"Debian in {time.monotonic() - begin:.0f} s", flush=True)
-            for kind in IMAGES:
-                begin = time.monotonic()
-                build(folder, given.volume, kind)
-                print(f"{kind} built in {time.monotonic() - begin:.0f} s", flush=True)
+        for kind in IMAGES.keys() - given.keep:
+            begin = time.monotonic()
+            build(folder, given.volume, kind)
+            print(f"{kind} built in {time.monotonic() - begin:.0f} s", flush=True)
         for kind, image in IMAGES.items():
             print(f"{kind}: {size(image):.3f} GB, of which Debian {size(BASE):.3f}", flush=True)
         whole, key = use(folder)

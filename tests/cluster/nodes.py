@@ -23,7 +23,13 @@ def why_not() -> str | None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "takes root on Linux, for network namespaces"
     missing = [program for program in NEEDED if shutil.which(program) is None]
-    return f"takes the programs {', '.join(missing)}" if missing else None
+    if missing:
+        return f"takes the programs {', '.join(missing)}"
+    try:
+        with network():
+            return None
+    except subprocess.CalledProcessError:
+        return "takes the right to make networks"
 
 
 def _run(*command: object) -> None:

@@ -1,5 +1,7 @@
 """The chart renders what Kubernetes, the operator and Ray take, and every check of that bites."""
 
+import re
+
 import pytest
 
 from tests.deploy.chart import CASES, CHART, DEPLOY, RENDERED, helm, objects_of, text_of, values_of
@@ -57,3 +59,7 @@ def test_images_have_what_pods_call(image: str) -> None:
     text = (DEPLOY / f"docker/Dockerfile.{image}").read_text()
     assert {"bash", "wget", "/opt/regraft"} <= set(text.split())
     assert "USER 1000" in text
+    copied = re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE)
+    ignored = (DEPLOY.parent / ".dockerignore").read_text().splitlines()
+    assert copied
+    assert {f"!{name}" for names in copied for name in names.split()} <= set(ignored)
