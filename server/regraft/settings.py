@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from regraft.errors import InvalidInputError
@@ -16,6 +16,13 @@ PREFIX, FILE = "REGRAFT_", "REGRAFT_SETTINGS_FILE"
 """Before the names of settings in the environment, and there the path of a file of more."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _absolute(path: Path) -> Path:
+    """Processes have different working directories."""
+    if not path.is_absolute():
+        raise ValueError(f"must be an absolute path, not '{path}'")
+    return path
 
 
 class Settings(BaseSettings):
@@ -34,6 +41,9 @@ class Settings(BaseSettings):
     artifacts: str | None = None
     """A URI of `pyarrow.fs`, such as `s3://BUCKET/FOLDER?region=…`, where what is published is
     kept; in the home unless it is given."""
+    node_cache: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """A folder of each node for its copies of what is in `artifacts`; the home, which nodes share,
+    has them unless it is given. Nothing goes from it by itself."""
     address: str | None = None
     """A Ray cluster to join; a local one is started otherwise."""
     roles: bool = False

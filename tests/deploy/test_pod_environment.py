@@ -31,6 +31,7 @@ NOT_TO_SET = {
         "home",
         "database",
         "artifacts",
+        "node_cache",
         "roles",
         "ray_temp_dir",
         "threads",

@@ -7,9 +7,12 @@ import pytest
 from pyarrow import fs
 
 from regraft.errors import InvalidInputError
+from regraft.identity.caller import EVERYTHING
 from regraft.registry.blobs import CorruptBlobError
 from regraft.registry.home import Home
 from regraft.registry.shared_blobs import SharedBlobStore
+from regraft.registry.store import Registry
+from regraft.settings import Settings
 
 
 @pytest.fixture
@@ -120,3 +123,24 @@ def test_a_folder_that_machines_share_is_a_store_too(tmp_path: Path) -> None:
     folder.mkdir()
     blob = SharedBlobStore(tmp_path / "one", folder.as_uri()).put(b"content")
     assert SharedBlobStore(tmp_path / "two", folder.as_uri()).read(blob.sha256) == b"content"
+
+
+def test_each_node_has_copies_of_its_own(uri: str, tmp_path: Path) -> None:
+    homes = [Home(tmp_path / "home", uri, tmp_path / node) for node in ("one", "two")]
+    blob = homes[0].blobs.put(b"content")
+    copies = [tmp_path / node / "sha256" / blob.sha256[:2] / blob.sha256 for node in ("one", "two")]
+    assert [copy.exists() for copy in copies] == [True, False]
+    assert homes[1].blobs.read(blob.sha256) == b"content"
+    assert copies[1].read_bytes() == b"content"
+    assert not (tmp_path / "home/blobs").exists()
+
+
+def test_what_is_published_is_within_the_view_of_the_same_node(uri: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", artifacts=uri, node_cache=tmp_path / "node")
+    registry = Registry.of(settings)
+    assert registry.blobs.root == registry.within(EVERYTHING).blobs.root == tmp_path / "node/sha256"
+
+
+def test_a_folder_that_depends_on_where_one_is_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match="must be an absolute path, not 'copies'"):
+        Settings(artifacts=uri, node_cache=Path("copies"))

@@ -96,6 +96,7 @@ def replica_options(
         issuer=issuer_of(settings),
         rate=settings.max_rate,
         artifacts=settings.artifacts,
+        node_cache=settings.node_cache,
         only=only,
     )
 

@@ -23,15 +23,19 @@ TRIES, PAUSE = 10, 0.05
 @dataclass(frozen=True)
 class Home:
     """Paths under one root. Everything durable is in the database and the blobs. These are in the
-    store at the URI `artifacts` if there is one, of which the home then has copies."""
+    store at the URI `artifacts` if there is one, of which the home then has copies, or else the
+    folder `node_cache` of this machine."""
 
     root: Path
     artifacts: str | None = None
+    node_cache: Path | None = None
 
     @cached_property
     def blobs(self) -> BlobStore:
         folder = self.root / "blobs"
-        return SharedBlobStore(folder, self.artifacts) if self.artifacts else BlobStore(folder)
+        if self.artifacts:
+            return SharedBlobStore(self.node_cache or folder, self.artifacts)
+        return BlobStore(folder)
 
     @property
     def database_url(self) -> str:

@@ -32,8 +32,9 @@ class Registry:
         database: str | None = None,
         view: View = EVERYTHING,
         artifacts: str | None = None,
+        node_cache: Path | None = None,
     ) -> None:
-        self.home = Home(root, artifacts).create()
+        self.home = Home(root, artifacts, node_cache).create()
         self.database = database
         self.view = view
 
@@ -41,11 +42,12 @@ class Registry:
     def of(cls, settings: Settings) -> Self:
         """The registry that the settings name."""
         home, database = settings.resolved_home, settings.database
-        return cls(home, database, artifacts=settings.artifacts)
+        return cls(home, database, artifacts=settings.artifacts, node_cache=settings.node_cache)
 
     def within(self, view: View) -> "Registry":
         """The same registry as somebody else sees it."""
-        other = Registry(self.home.root, self.database, view, self.home.artifacts)
+        home = self.home
+        other = Registry(home.root, self.database, view, home.artifacts, home.node_cache)
         other.engine = self.engine
         return other
 

@@ -63,6 +63,8 @@ class ReplicaOptions:
     """Requests a second that each caller may send."""
     artifacts: str | None = None
     """Where what is published is kept, if not in the home: a URI."""
+    node_cache: Path | None = None
+    """Where this node has its copies of that, if not in the home."""
     only: str | None = None
     """The one endpoint of a replica that is not the shared pool's."""
 
@@ -77,7 +79,7 @@ class Serving:
 
 def serving(options: ReplicaOptions) -> Serving:
     """The protocol over the home at `options.root`, kept in step with its endpoint table."""
-    home = Home(options.root, options.artifacts)
+    home = Home(options.root, options.artifacts, options.node_cache)
     runtime = Runtime(options.threads, options.gpu, home.optimised)
     pool = new_pool(home, runtime, options.only, options.backbones)
     worker = ThreadPoolExecutor(1, thread_name_prefix="inference")

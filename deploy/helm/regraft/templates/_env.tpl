@@ -18,6 +18,7 @@
 - {name: REGRAFT_THREADS, value: {{ $v.serve.cpus | quote }}}
 {{- if $v.artifacts.uri }}
 - {name: REGRAFT_ARTIFACTS, value: {{ $v.artifacts.uri | quote }}}
+- {name: REGRAFT_NODE_CACHE, value: /tmp/blobs}
 {{- end }}
 {{- range $name, $value := $v.settings }}
 - {name: REGRAFT_{{ upper $name }}, value: {{ include "regraft.text" $value | quote }}}
