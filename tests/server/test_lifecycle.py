@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,10 @@ def _check_stop(process: "subprocess.Popen[bytes]", url: str, key: str) -> None:
     print(tally)
     assert took < 15
     # Whoever comes later finds nobody, or is told to come again.
-    assert {failure.split("(")[0] for failure in tally.failures} <= {
-        "ConnectionRefusedError",
-        "503",
-    }
+    failures = Counter(failure.split("(")[0] for failure in tally.failures)
+    # Whom nobody had taken yet when the port was closed.
+    assert failures.pop("ConnectionResetError", 0) <= 2
+    assert set(failures) <= {"ConnectionRefusedError", "503"}
 
 
 def _is_ready(url: str) -> bool:

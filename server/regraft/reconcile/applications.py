@@ -131,7 +131,9 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
     threads = settings.threads or max(1, int(placement.cpus))
     options = replica_options(settings, threads, placement.gpus > 0, only=name)
     deployment = _deployment(Replica, "Endpoint", settings, ONGOING).options(
-        ray_actor_options=_actor(cluster.SERVE, settings, placement.cpus, placement.gpus),
+        ray_actor_options=_actor(
+            cluster.SERVE, settings, num_cpus=placement.cpus, num_gpus=placement.gpus
+        ),
         autoscaling_config={
             "min_replicas": placement.min_replicas,
             "initial_replicas": max(1, placement.min_replicas),
@@ -153,7 +155,9 @@ def deploy_control(kind: type, settings: Settings) -> None:
 def control(kind: type, settings: Settings) -> Any:
     """The control plane, which is to be at `/`, by the class that the caller brings."""
     made = _deployment(kind, "Control", settings, 200, num_replicas=1)
-    return made.options(ray_actor_options=_actor(cluster.CONTROL, settings)).bind(settings)
+    return made.options(ray_actor_options=_actor(cluster.CONTROL, settings, num_cpus=0)).bind(
+        settings
+    )
 
 
 def _deployment(kind: type, name: str, settings: Settings, ongoing: int, **more: Any) -> Any:
@@ -162,19 +166,18 @@ def _deployment(kind: type, name: str, settings: Settings, ongoing: int, **more:
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
-        ray_actor_options=_actor(cluster.SERVE, settings),
+        ray_actor_options=_actor(cluster.SERVE, settings, num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
         **more,
     )
 
 
-def _actor(name: str, settings: Settings, cpus: float = 0, gpus: float = 0) -> dict[str, Any]:
+def _actor(name: str, settings: Settings, **resources: float) -> dict[str, Any]:
     """Of a role. Replicas on other nodes trace as this process was told to."""
     variables = environment()
     return {
-        "num_cpus": cpus,
-        "num_gpus": gpus,
+        **resources,
         "resources": cluster.role(name, settings),
         **({"runtime_env": {"env_vars": variables}} if variables else {}),
     }

@@ -4,6 +4,8 @@ When `regraft serve` is killed, HAProxy stays, holds the port and answers 500. N
 not tell whose process it is; the environment it was started with does.
 """
 
+import contextlib
+import signal
 from collections.abc import Iterator
 
 import psutil
@@ -27,6 +29,23 @@ def end_orphans(instance_id: str, grace: float) -> list[int]:
         _signal(process, kill=True)
     psutil.wait_procs(list(last), timeout=grace)
     return sorted({process.pid for process in (*orphans, *last)})
+
+
+def drain_entries(instance_id: str, seconds: float) -> None:
+    """Have every HAProxy of the instance take nothing new, answer what it took, and end, within so
+    many seconds. Ray itself kills it at once, whatever it is about to answer."""
+    entries = [process for process in _marked(instance_id) if _name(process) == "haproxy"]
+    for process in entries:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGUSR1)
+    psutil.wait_procs(entries, timeout=seconds)
+
+
+def _name(process: psutil.Process) -> str | None:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return None
 
 
 def _marked(instance_id: str) -> Iterator[psutil.Process]:

@@ -17,7 +17,7 @@ from regraft.reconcile.environment import (
     ingress_note,
     serve_environment,
 )
-from regraft.reconcile.orphans import end_orphans
+from regraft.reconcile.orphans import drain_entries, end_orphans
 from regraft.reconcile.ports import free_port, is_loopback, require_free_port, require_head
 from regraft.reconcile.signals import stop_on_signals
 from regraft.registry.home import Home
@@ -26,7 +26,7 @@ from regraft.serving.traces import check_traces
 from regraft.settings import Settings
 from regraft.training import cluster
 
-GRACE = 2.0
+GRACE, DRAIN_SECONDS = 2.0, 5.0
 GRPC_PORT = 8001
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -75,6 +75,8 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         finally:
             with contextlib.suppress(OSError):  # such as a disk that is full: then it stops so
                 registry.home.stopping.touch()
+            if settings.address is None:
+                drain_entries(instance.id, DRAIN_SECONDS)
             _stop(settings)
             _end_orphans(settings, instance)
 
