@@ -308,6 +308,10 @@ def begin(cluster: Cluster, key: str) -> None:
         flush=True,
     )
     wait(lambda: cluster.servers() == 1, 120, "the server is whole")
+    with Client(cluster.url(first), key=key) as client:
+        client.place(NAME, Placement())  # as in a home that is new
+        wait(lambda: not client.endpoint(NAME)["placement"]["placed"], 60, "the pool answers")
+        time.sleep(10)
 
 
 def measure(cluster: Cluster, key: str, training: bool) -> int:
