@@ -74,7 +74,15 @@ def pool(settings: Settings) -> Any:
     options = replica_options(settings, threads, bool(settings.use_gpu))
     each = settings.replicas_per_node
     spread = {} if each is None else {"max_replicas_per_node": each}
-    made = _deployment(Replica, "Pool", settings, ONGOING, num_replicas=settings.replicas, **spread)
+    made = _deployment(
+        Replica,
+        "Pool",
+        cluster.SERVE,
+        settings,
+        ONGOING,
+        num_replicas=settings.replicas,
+        **spread,
+    )
     return made.bind(options)
 
 
@@ -130,7 +138,7 @@ class DedicatedApplications:
 def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
     threads = settings.threads or max(1, int(placement.cpus))
     options = replica_options(settings, threads, placement.gpus > 0, only=name)
-    deployment = _deployment(Replica, "Endpoint", settings, ONGOING).options(
+    deployment = _deployment(Replica, "Endpoint", cluster.SERVE, settings, ONGOING).options(
         ray_actor_options=_actor(
             cluster.SERVE, settings, num_cpus=placement.cpus, num_gpus=placement.gpus
         ),
@@ -154,30 +162,30 @@ def deploy_control(kind: type, settings: Settings) -> None:
 
 def control(kind: type, settings: Settings) -> Any:
     """The control plane, which is to be at `/`, by the class that the caller brings."""
-    made = _deployment(kind, "Control", settings, 200, num_replicas=1)
-    return made.options(ray_actor_options=_actor(cluster.CONTROL, settings, num_cpus=0)).bind(
-        settings
-    )
+    made = _deployment(kind, "Control", cluster.CONTROL, settings, 200, num_replicas=1)
+    return made.bind(settings)
 
 
-def _deployment(kind: type, name: str, settings: Settings, ongoing: int, **more: Any) -> Any:
+def _deployment(
+    kind: type, name: str, role: str, settings: Settings, ongoing: int, **more: Any
+) -> Any:
     return serve.deployment(serve.ingress()(kind)).options(
         name=name,
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
         graceful_shutdown_timeout_s=5,
-        ray_actor_options=_actor(cluster.SERVE, settings, num_cpus=0),
+        ray_actor_options=_actor(role, settings, num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
         **more,
     )
 
 
-def _actor(name: str, settings: Settings, **resources: float) -> dict[str, Any]:
-    """Of a role. Replicas on other nodes trace as this process was told to."""
+def _actor(role: str, settings: Settings, **resources: float) -> dict[str, Any]:
+    """Replicas on other nodes trace as this process was told to."""
     variables = environment()
     return {
         **resources,
-        "resources": cluster.role(name, settings),
+        "resources": cluster.role(role, settings),
         **({"runtime_env": {"env_vars": variables}} if variables else {}),
     }
