@@ -21,7 +21,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 def _absolute(path: Path) -> Path:
     """Processes have different working directories."""
     if not path.is_absolute():
-        raise ValueError(f"must be an absolute path, not '{path}'")
+        raise ValueError("must be an absolute path")
     return path
 
 

@@ -142,5 +142,5 @@ def test_what_is_published_is_within_the_view_of_the_same_node(uri: str, tmp_pat
 
 
 def test_a_folder_that_depends_on_where_one_is_is_refused(uri: str) -> None:
-    with pytest.raises(ValueError, match="must be an absolute path, not 'copies'"):
+    with pytest.raises(ValueError, match=r"must be an absolute path .*'copies'"):
         Settings(artifacts=uri, node_cache=Path("copies"))
