@@ -1,7 +1,6 @@
 """Parameter transfer: the mean of several fine-tuned models."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -39,6 +38,8 @@ class Soup(ProbeFirst):
     def mix(
         self, models: "list[TargetModel]", score: "Callable[[TargetModel], float]"
     ) -> "TargetModel":
+        from regraft.model import mean
+
         scores = {model: score(model) for model in models}
         first, *others = sorted(models, key=scores.__getitem__, reverse=True)
         chosen, soup, best = [first], first, scores[first]
@@ -47,14 +48,3 @@ class Soup(ProbeFirst):
             if (reached := score(mixed)) >= best:
                 chosen, soup, best = [*chosen, model], mixed, reached
         return soup
-
-
-def mean(models: "list[TargetModel]") -> "TargetModel":
-    """A model with the mean of each weight; what is no float is the first's."""
-    import torch
-
-    made, states = deepcopy(models[0]), [model.state_dict() for model in models]
-    for name, value in made.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.stack([state[name] for state in states]).mean(0))
-    return made

@@ -1,7 +1,9 @@
 """The model in training: a backbone and a head. The only module of the contract with torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 
 
@@ -23,6 +25,16 @@ class TargetModel(nn.Module):
     def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
         features = self.backbone(**inputs)
         return features, self.head(features)
+
+
+def mean(models: Sequence[TargetModel]) -> TargetModel:
+    """A model with the mean of each weight; what is no float is the first's. Source: Wortsman et
+    al. 2022, Model Soups."""
+    made, states = deepcopy(models[0]), [model.state_dict() for model in models]
+    for name, value in made.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.stack([state[name] for state in states]).mean(0))
+    return made
 
 
 def layers(backbone: nn.Module) -> list[nn.Module]:

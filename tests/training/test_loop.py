@@ -193,6 +193,20 @@ def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert_same_weights(one, two)
 
 
+def test_without_validation_rows_the_last_of_so_many_epochs_is_kept(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    none = Part(VALIDATION.rows[:0], VALIDATION.targets[:0])
+    made = loop(tmp_path, report=lambda kind, data: seen.append((kind, data)))
+    outcome = made.run(TRAIN, none, 2)
+    assert (outcome.state, outcome.epochs, outcome.validation) == ("finished", 2, {})
+    assert [data["validation"] for kind, data in seen if kind == "epoch"] == [{}, {}]
+    assert {data["epochs"] for kind, data in seen if kind == "step"} == {2}
+    kept = toy_model(1)
+    assert made.checkpoints.load_best(kept).epoch == 1
+    for name, value in made.model.state_dict().items():
+        assert torch.equal(value, kept.state_dict()[name]), name
+
+
 def test_it_stops_once_patience_is_at_an_end(tmp_path: Path) -> None:
     still = FullOptions(epochs=20, batch_size=24, learning_rate=1e-30, patience=2)
     outcome, _ = train(tmp_path, still)

@@ -60,7 +60,8 @@ def finish(work: Work, learnt: Learnt) -> Candidate:
     temperature = None
     if work.task.calibrates and work.request.own is None:
         with work.context.stage("calibration"):
-            temperature = _temperature(work, say(served.head, validation))
+            said = say(served.head, validation) if learnt.fair is None else learnt.fair
+            temperature = _temperature(work, said)
     final = with_all_labels(work, learnt)
     head = final.head if temperature is None else cooled(final.head, temperature)
     with work.context.stage("export"):

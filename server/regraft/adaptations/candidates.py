@@ -6,9 +6,9 @@ from regraft.domain import DataSet
 from regraft.errors import RegraftError
 from regraft.plugins import Plugins
 
-POOLED: tuple[str, ...] = ("lp-ft", "lora", "last-k", "linear-probe")
-"""A head that starts from the probe, two that learn from the start, and the probe alone: one source
-model was best adapted by the first, another by one of the others, with 8 labelled rows a class as
+POOLED: tuple[str, ...] = ("lp-ft", "lora", "linear-probe")
+"""A head that starts from the probe, one that learns from the start, and the probe alone: one
+source model was best adapted by the first, another by the second, with 8 labelled rows a class as
 with 200 (`benchmarks.transfer`)."""
 UNFIT: tuple[str, ...] = ("full",)
 """Where the head takes more than one vector a row."""

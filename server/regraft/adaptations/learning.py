@@ -26,7 +26,8 @@ class Learnt:
     """A backbone, exported, and a head in the form in which it is served.
 
     `module` is the backbone that was trained; without one it is the source model's own, frozen.
-    `parameters` learnt. With `gpu` its exported backbone is asked there.
+    `parameters` learnt. With `gpu` its exported backbone is asked there. `fair` is what the same,
+    before it learnt from the validation part, said of that part; None where it did not.
     """
 
     choice: Choice
@@ -35,6 +36,7 @@ class Learnt:
     parameters: int = 0
     module: "nn.Module | None" = None
     gpu: bool = False
+    fair: Array | None = None
 
     @property
     def feature(self) -> Feature:

@@ -13,8 +13,9 @@ from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.context import Context
 from regraft.adaptations.learning import Learnt, export_trained, learn_frozen
+from regraft.adaptations.refit import refit
 from regraft.adaptations.request import by, check_request
-from regraft.adaptations.training import Limits, Trained, here, kept, train_in
+from regraft.adaptations.training import Limits, Trained, here, kept, on_ray, train_in
 from regraft.adaptations.trial import answers, head_of_trained, try_out
 from regraft.adaptations.work import Work, begin
 from regraft.contract import Array, Task, TransferStrategy
@@ -66,7 +67,9 @@ def find(work: Work) -> Found:
         learnt = _learnt(chosen, choice, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    return Found(chosen, learnt, [_row(one, best) for one in scored])
+    whole = best.strategy.freezes_backbone or learnt.fair is not None
+    rows = [{**_row(one, best), "all_labels": whole and one is best} for one in scored]
+    return Found(chosen, learnt, rows)
 
 
 def _with(work: Work, strategy: TransferStrategy) -> Work:
@@ -111,12 +114,19 @@ def _closed(work: Work, choice: Choice) -> Scored:
 
 
 def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
-    """What the chosen strategy learnt, exported where that is not the source's own backbone."""
-    strategy = work.request.strategy
+    """What the chosen strategy learnt, in the end from the validation part too, exported where
+    that is not the source's own backbone."""
+    strategy, feature = work.request.strategy, choice.feature
     if strategy.freezes_backbone:
-        return replace(learn_frozen(work, choice.feature), choice=choice)
-    trained = train_in(directory, work, (strategy, choice.feature), kept, Limits())
-    return export_trained(work, choice, trained)
+        return replace(learn_frozen(work, feature), choice=choice)
+    trained = train_in(directory, work, (strategy, feature), kept, Limits())
+    final = refit(work, feature, trained, on_ray, directory / "all")
+    learnt = export_trained(work, choice, final)
+    if final is trained:
+        return learnt
+    with work.context.stage("features"):
+        head, part = head_of_trained(work, trained), work.data.validation
+        return replace(learnt, fair=answers(work, trained, head, part))
 
 
 @dataclass(frozen=True)

@@ -22,25 +22,28 @@ from regraft.training.outcomes import validated
 
 if TYPE_CHECKING:
     from regraft.model import TargetModel
+    from regraft.training.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
 class Limits:
     """When training ends, as `time.time` tells it, whether it fails where it is not through, and
-    as which stage its time counts."""
+    as which stage its time counts. `epochs` is after how many of the plan it is through already."""
 
     deadline: float | None = None
     whole: bool = False
     stage: str = "train"
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished model, and how many of its parameters learnt."""
+    """A finished model, how many of its parameters learnt, and after how many epochs it was."""
 
     recipe: Recipe
     model: "TargetModel"
     parameters: int
+    epochs: int
 
 
 Wanted = tuple[TransferStrategy, Feature]
@@ -80,15 +83,17 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     context, workers = work.context, work.request.spec.workers
     run = TrainingRequest(made, work.parts(), folder, workers, context.settings.use_gpu)
     needs = role(TRAIN, context.settings)
-    request = replace(run, deadline=limits.deadline, whole=limits.whole, needs=needs)
+    request = replace(
+        run, deadline=limits.deadline, whole=limits.whole, epochs=limits.epochs, needs=needs
+    )
     # Progress is the adaptation's; a baseline's would look the same.
-    report = _nothing if limits.whole else context.report
+    report = context.report if limits.stage == "train" else _nothing
     with ThreadPoolExecutor(1, "model") as meanwhile:
         # Workers take their time to start, and so does what a model is built of.
         built = meanwhile.submit(_built, made, context.plugins)
         train_on_ray(request, Watcher(report, context.cancelled))
         ingredients, model = built.result()
-    return _finished(made, ingredients, model, Checkpoints(folder, "read").load_best)
+    return _finished(made, ingredients, model, Checkpoints(folder, "read"))
 
 
 def _built(made: Recipe, plugins: Plugins) -> tuple[Ingredients, "TargetModel"]:
@@ -124,11 +129,11 @@ def here(
     parts = work.parts()
     torch.set_num_threads(work.threads)
     try:
-        outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]))
+        outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]), limits.epochs)
     finally:
         torch.set_num_threads(before)
     validated(vars(outcome), limits.whole)
-    return _finished(made, ingredients, model.cpu(), checkpoints.load_best)
+    return _finished(made, ingredients, model.cpu(), checkpoints)
 
 
 def kept(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
@@ -136,21 +141,17 @@ def kept(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     from regraft.training.checkpoints import Checkpoints
 
     ingredients = made.open(work.context.plugins)
-    load_best = Checkpoints(folder, "read").load_best
-    return _finished(made, ingredients, ingredients.model(), load_best)
+    return _finished(made, ingredients, ingredients.model(), Checkpoints(folder, "read"))
 
 
 def _finished(
-    made: Recipe,
-    ingredients: Ingredients,
-    model: "TargetModel",
-    load_best: "Callable[[TargetModel], None]",
+    made: Recipe, ingredients: Ingredients, model: "TargetModel", checkpoints: "Checkpoints"
 ) -> Trained:
     strategy = ingredients.strategy
     learning = [p for group in strategy.parameter_groups(model) for p in group.parameters]
-    load_best(model)
+    best = checkpoints.load_best(model)
     count = sum(parameter.numel() for parameter in learning)
-    return Trained(made, strategy.finish(model), count)
+    return Trained(made, strategy.finish(model), count, best.epoch + 1)
 
 
 def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
@@ -206,7 +207,8 @@ def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) ->
         return made
     if before.freezes_backbone:
         return replace(made, head=_fitted(work, before, feature))
-    first = train_in(directory, work, (before, feature), run, _share(limits, 2))
+    half = replace(_share(limits, 2), epochs=None)
+    first = train_in(directory, work, (before, feature), run, half)
     weights = directory / f"{before.name}.safetensors"
     save_weights(weights, first.model)
     return replace(made, before=first.recipe, weights=str(weights))

@@ -1,6 +1,7 @@
 """A trial: what a strategy makes of the training rows, asked in this process and never exported."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """Outputs of each part that was asked for, and what they took: seconds of learning, parameters
-    that learnt, and parameters in all."""
+    """Outputs of each part that was asked for, and what they took: seconds of learning, of the
+    clock and of this process's processors, parameters that learnt, and parameters in all."""
 
     outputs: dict[str, Array]
     seconds: float
+    processor_seconds: float
     learnt: int
     parameters: int
 
@@ -31,25 +33,31 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
     answered by what was not fitted on it."""
     if work.request.strategy.freezes_backbone:
         return _frozen(work, feature, parts)
-    start = time.perf_counter()
+    taken = stopwatch()
     trained = train(work, work.request.strategy, feature, run)
     head = head_of_trained(work, trained)
-    seconds = time.perf_counter() - start
+    seconds = taken()
     outputs = {name: answers(work, trained, head, part) for name, part in parts.items()}
     total = sum(p.numel() for p in trained.model.parameters())
-    return Trial(outputs, seconds, trained.parameters, total)
+    return Trial(outputs, *seconds, trained.parameters, total)
+
+
+def stopwatch() -> Callable[[], tuple[float, float]]:
+    """Tells the seconds since, of the clock and of this process's processors."""
+    clock, processor = time.perf_counter(), time.process_time()
+    return lambda: (time.perf_counter() - clock, time.process_time() - processor)
 
 
 def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
-    start = time.perf_counter()
+    taken = stopwatch()
     learnt = learn_frozen(work, feature)
     final = with_all_labels(work, learnt)
-    seconds = time.perf_counter() - start
+    seconds = taken()
     outputs = {}
     for name, part in parts.items():
         fair = learnt if part is work.data.validation else final
         outputs[name] = say(fair.head, fair.features(work, part))
-    return Trial(outputs, seconds, learnt.parameters, learnt.backbone.size // 4)
+    return Trial(outputs, *seconds, learnt.parameters, learnt.backbone.size // 4)
 
 
 def head_of_trained(work: Work, trained: Trained) -> "LinearHead | nn.Module":

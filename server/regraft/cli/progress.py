@@ -49,7 +49,7 @@ class ProgressBar:
             described = f"train, loss {data['loss']:.3f}"
             self.bar.update(self.task, description=described, completed=done, total=total)
         elif kind == "epoch":
-            self._line(f"epoch {data['epoch']}: " + _figures(data["validation"]))
+            self._line(f"epoch {data['epoch']}" + _figures(data["validation"]))
         elif kind == "expired":
             self._line(f"the budget is spent: the best of {data['epochs']} epochs is taken")
         elif kind == "queued":
@@ -64,4 +64,5 @@ class ProgressBar:
 
 
 def _figures(metrics: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    found = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    return found and f": {found}"

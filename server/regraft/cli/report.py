@@ -119,6 +119,7 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     for one in report["tried"]:
         score = one["reason"] if one["score"] is None else f"{one['score']:.3f}"
         taken = ", taken" if one["taken"] else ""
+        taken += ", then learnt from all labels" if one.get("all_labels") else ""
         yield f"tried {one['strategy']}: {score} on validation, {one['seconds']:.1f} s{taken}"
     for finding in report["findings"]:
         yield f"data: {finding['text']}"

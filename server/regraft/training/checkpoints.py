@@ -59,10 +59,11 @@ class Checkpoints:
         entry = self._manifest().get("best")
         return entry and Checkpoint(entry["epoch"], entry["metrics"])
 
-    def load_best(self, model: nn.Module) -> None:
+    def load_best(self, model: nn.Module) -> Checkpoint:
         """Put the weights of the best epoch into the model."""
-        folder = self.directory / self._manifest()["best"]["folder"]
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        entry = self._manifest()["best"]
+        model.load_state_dict(load_file(self.directory / entry["folder"] / "model.safetensors"))
+        return Checkpoint(entry["epoch"], entry["metrics"])
 
     def _manifest(self) -> dict[str, Any]:
         path = self.directory / "manifest.json"

@@ -74,14 +74,16 @@ class Loop:
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.best: Checkpoint | None = None
         self.sizes = np.zeros(0)
+        self.last = self.plan.epochs
 
-    def run(self, train: Part, validation: Part) -> Outcome:
-        """Train until the plan, the patience or somebody ends it; the best epoch is kept."""
+    def run(self, train: Part, validation: Part, epochs: int | None = None) -> Outcome:
+        """Train until the plan, the patience or somebody ends it, or so many epochs of the plan
+        are through; the best epoch is kept, and the last where no validation rows tell it."""
         wrapped = self.around.wrap(self.model)
         self.sizes = _sizes(self.task, [train.rows, train.unlabelled])
         first = self._resume()
-        epoch = first - 1
-        for epoch in range(first, self.plan.epochs):
+        epoch, self.last = first - 1, epochs or self.plan.epochs
+        for epoch in range(first, self.last):
             state = self._epoch(wrapped, train, epoch)
             if state not in ("finished", "expired"):
                 return self._outcome(state, epoch)
@@ -118,7 +120,7 @@ class Loop:
             loss, norm = self._step(wrapped, train, (indices, others), taken / total)
             if not math.isfinite(norm):
                 return "diverged"
-            done = {"epoch": epoch + 1, "epochs": self.plan.epochs, "step": number + 1}
+            done = {"epoch": epoch + 1, "epochs": self.last, "step": number + 1}
             self.around.report("step", {**done, "steps": steps, "loss": loss})
         return "finished"
 
@@ -144,15 +146,18 @@ class Loop:
 
     def _validate(self, validation: Part, epoch: int) -> None:
         """Measure the epoch, and keep it: as the last, and as the best if it is."""
-        metrics = self.task.metrics(self._outputs(validation), validation.targets)
-        kept = {name: value for name, value in metrics.items() if isinstance(value, float)}
+        kept = self._metrics(validation) if len(validation.rows) else {}
         now = Checkpoint(epoch, kept)
-        better = self.best is None or self._rank(kept) > self._rank(self.best.metrics)
+        better = self.best is None or not kept or self._rank(kept) > self._rank(self.best.metrics)
         if better:
             self.best = now
         if self.around.rank == 0:
             self.checkpoints.save(now, self.model, self.optimizer, best=better)
         self.around.report("epoch", {"epoch": epoch + 1, "validation": kept})
+
+    def _metrics(self, validation: Part) -> JSON:
+        metrics = self.task.metrics(self._outputs(validation), validation.targets)
+        return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
     def _rank(self, metrics: JSON) -> tuple[float, float]:
         return metrics[self.task.primary], -metrics["loss"]

@@ -35,7 +35,8 @@ labels."""
 @dataclass(frozen=True)
 class TrainingRequest:
     """One run of Ray Train. `deadline` is the time, as `time.time` tells it, at which it ends with
-    the best so far; with `whole` it fails as soon as it shows that it would not be through."""
+    the best so far; with `whole` it fails as soon as it shows that it would not be through, which
+    it is after so many `epochs` of the plan if not all."""
 
     recipe: Recipe
     parts: Parts
@@ -44,6 +45,7 @@ class TrainingRequest:
     use_gpu: bool | None
     deadline: float | None = None
     whole: bool = False
+    epochs: int | None = None
     needs: Mapping[str, float] = field(default_factory=dict)
     """Custom resources of each worker."""
 
@@ -71,6 +73,7 @@ def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
             "directory": str(request.directory),
             "mailbox": mailbox,
             "clock": Clock(request.deadline, request.whole),
+            "epochs": request.epochs,
             "threads": int(scaling.resources_per_worker["CPU"]),
         },
         scaling_config=scaling,

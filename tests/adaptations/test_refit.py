@@ -1,0 +1,88 @@
+"""What `auto` takes learns once more, from the validation part too."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from regraft.adaptations.refit import refit
+from regraft.adaptations.training import Limits, Trained, here, train_in
+from regraft.adaptations.work import Work
+from regraft.errors import CancelledRunError, RunFailedError
+
+FEW = {"epochs": 2, "least_steps": 4}
+
+
+@pytest.fixture
+def work(begun: Any) -> Work:
+    work: Work = begun(strategy="lp-ft", options=FEW)
+    return work
+
+
+def trained_by(work: Work, folder: Path) -> Trained:
+    what = (work.request.strategy, work.request.candidates[0])
+    return train_in(folder, work, what, here, Limits())
+
+
+def again(work: Work, trained: Trained, folder: Path, run: Any = here) -> Trained:
+    return refit(work, work.request.candidates[0], trained, run, folder)
+
+
+def test_it_is_the_mean_of_a_model_of_the_training_rows_and_one_of_all(
+    work: Work, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int, Limits]] = []
+
+    def run(one: Work, made: Any, folder: Path, limits: Limits) -> Trained:
+        seen.append((len(one.data.train), len(one.data.validation), limits))
+        return here(one, made, folder, limits)
+
+    trained = replace(trained_by(work, tmp_path / "first"), epochs=1)
+    final = again(work, trained, tmp_path / "all", run)
+    (rows, held_out, limits), data = seen[0], work.data
+    assert (rows, held_out) == (len(data.train) + len(data.validation), 0)
+    assert (limits.epochs, limits.whole) == (1, True)
+    whole = replace(work, data=replace(data, train=data.labelled, validation=data.test.take([])))
+    what = (work.request.strategy, work.request.candidates[0])
+    other = train_in(tmp_path / "by hand", whole, what, here, Limits(epochs=1))
+    pairs = zip(
+        trained.model.parameters(), other.model.parameters(), final.model.parameters(), strict=True
+    )
+    moved = 0.0
+    for first, second, mean in pairs:
+        assert torch.allclose((first + second) / 2, mean, atol=1e-7)
+        moved = max(moved, (first - second).abs().max().item())
+    assert moved > 1e-3
+
+
+def test_where_it_fails_the_trials_model_is_taken(work: Work, tmp_path: Path) -> None:
+    def fails(*args: Any) -> Trained:
+        raise RunFailedError("diverged")
+
+    trained = trained_by(work, tmp_path / "first")
+    assert again(work, trained, tmp_path / "all", fails) is trained
+
+
+def test_where_the_budget_is_spent_the_trials_model_is_taken(begun: Any, tmp_path: Path) -> None:
+    work = begun(strategy="lp-ft", options=FEW, budget=1e-3)
+    trained = trained_by(work, tmp_path / "first")
+    assert again(work, trained, tmp_path / "all") is trained
+
+
+def test_a_cancelled_run_ends(begun: Any, tmp_path: Path) -> None:
+    asked = {"stop": False}
+    work = begun(strategy="lp-ft", options=FEW, context={"stop": lambda: asked["stop"]})
+    trained = trained_by(work, tmp_path / "first")
+    asked["stop"] = True
+    with pytest.raises(CancelledRunError):
+        again(work, trained, tmp_path / "all")
+
+
+def test_models_that_validation_mixed_are_left_alone(begun: Any, tmp_path: Path) -> None:
+    work = begun(strategy="soup", options=FEW)
+    trained: Any = object()
+    refused = partial(pytest.fail, "nothing is to be trained")
+    assert again(work, trained, tmp_path, refused) is trained
