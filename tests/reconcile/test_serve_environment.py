@@ -8,6 +8,7 @@ from regraft.reconcile.environment import (
     INSTANCE,
     LONGEST_FOLDER,
     Instance,
+    alone_environment,
     ingress_note,
     serve_environment,
 )
@@ -34,6 +35,12 @@ def test_requests_go_through_haproxy_and_are_replayed(instance: Instance) -> Non
 def test_what_the_user_set_is_left_alone(instance: Instance) -> None:
     given = {"RAY_SERVE_HAPROXY_RETRY_ON": "none", "RAY_SERVE_HAPROXY_STATS_PORT": "8404"}
     assert serve_environment(instance, given).keys().isdisjoint(given)
+
+
+def test_rays_own_figures_are_kept_where_the_user_wants_them() -> None:
+    spared = alone_environment({})
+    assert spared["RAY_enable_metrics_collection"] == "false"
+    assert alone_environment(dict.fromkeys(spared, "user's")) == {}
 
 
 def test_the_marker_is_ours_even_inside_another_server(instance: Instance) -> None:

@@ -131,9 +131,10 @@ def test_auto_tries_several(server: Server, tweets: Path, tiny_bert: Path) -> No
     adapt(server.environment, str(tweets), *given, "--limit-rows", "60")
     shown = regraft(server.environment, "models", "show", "several", "--json")
     tried = json.loads(shown.stdout)["report"]["tried"]
-    assert {one["strategy"] for one in tried} == {"lp-ft", "lora", "last-k", "linear-probe"}
+    assert {one["strategy"] for one in tried} == {"lp-ft", "lora", "linear-probe"}
     assert all(one["score"] is not None for one in tried), tried
     assert [one["taken"] for one in tried].count(True) == 1
+    assert [one["all_labels"] for one in tried] == [one["taken"] for one in tried]
 
 
 def test_bad_data_is_exit_2_with_its_row(server: Server, tmp_path: Path, tiny_bert: Path) -> None:

@@ -13,6 +13,7 @@ from regraft.errors import InvalidInputError
 from regraft.identity.issuer import issuer_of
 from regraft.reconcile.environment import (
     Instance,
+    alone_environment,
     entry_environment,
     ingress_note,
     serve_environment,
@@ -62,6 +63,8 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
             require_free_port(settings.host, port)
         os.environ.update(serve_environment(instance))
         os.environ.update(entry_environment(settings))
+        if settings.address is None:
+            os.environ.update(alone_environment())
         note = ingress_note()
         if note:
             say(note)

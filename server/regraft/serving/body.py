@@ -14,7 +14,7 @@ ABREAST = 8
 PIECE, REST = 2**20, 0.01
 """Bytes after which a client that sends more is not read for so many seconds: who sends without
 end takes the processors from others."""
-ENCODING = "content-encoding"
+ENCODING = b"content-encoding"
 
 
 class Bodies:
@@ -32,11 +32,13 @@ class Bodies:
         of what is compressed, TooSlowError if it is not whole in time, OverloadedError where too
         much comes in at this moment.
         """
-        if int(request.headers.get("content-length", 0)) > self.limit:
+        headers = dict(request.scope["headers"])
+        if int(headers.get(b"content-length", 0)) > self.limit:
             raise self._too_large()
         share = Share(self)
         try:
-            body, encoding = await self._whole(request, share), request.headers.get(ENCODING)
+            body = await self._whole(request, share)
+            encoding = headers.get(ENCODING, b"").decode("latin-1")
             if not encoding:
                 return body
             share.take(min(self.limit, DEFLATED * len(body)))

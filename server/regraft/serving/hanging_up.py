@@ -22,7 +22,7 @@ class HangingUp:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] == "GET":
+        if scope["type"] != "http" or scope["method"] == "GET" or not _sends_much(scope):
             await self.app(scope, receive, send)
             return
 
@@ -31,7 +31,7 @@ class HangingUp:
         async def answer(message: Message) -> None:
             nonlocal ends
             if message["type"] == "http.response.start":
-                ends = message["status"] >= 400 and _sends_much(scope)
+                ends = message["status"] >= 400
                 if ends:
                     headers = [*message.get("headers", ()), (b"connection", b"close")]
                     message = {**message, "headers": headers}
