@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import psutil
 
 ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 NEEDED = ("ip", "unshare", "mount")
+START_SECONDS = 30
 
 
 def why_not() -> str | None:
@@ -99,16 +101,21 @@ class Node:
         self, command: Sequence[object], env: Mapping[str, str], log: Path
     ) -> "subprocess.Popen[bytes]":
         """Run another command beside the first, among its processes and files."""
-        (first,) = psutil.Process(self._unshare().pid).children()
-        inside = ["nsenter", "--target", str(first.pid), "--mount", "--pid", "--net"]
+        inside = ["nsenter", "--target", str(self._first().pid), "--mount", "--pid", "--net"]
         with log.open("ab") as out:
             return subprocess.Popen(
                 [*inside, *map(str, command)], env=dict(env), stdout=out, stderr=out
             )
 
-    def _unshare(self) -> psutil.Process:
+    def _first(self) -> psutil.Process:
+        """The first command, which a busy machine may take a moment to start."""
         assert self.process is not None
-        return psutil.Process(self.process.pid)  # `ip netns exec` becomes it
+        unshare = psutil.Process(self.process.pid)  # `ip netns exec` becomes it
+        end = time.monotonic() + START_SECONDS
+        while not (found := unshare.children()) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert found, f"{self.name} did not start within {START_SECONDS} s"
+        return found[0]
 
     def kill(self) -> None:
         """As a machine that loses its power."""
@@ -119,8 +126,7 @@ class Node:
 
     def terminate(self) -> None:
         """SIGTERM to the first command, as Kubernetes sends it."""
-        (first,) = self._unshare().children()
-        first.send_signal(signal.SIGTERM)
+        self._first().send_signal(signal.SIGTERM)
 
 
 @contextmanager
