@@ -30,11 +30,20 @@ class TargetModel(nn.Module):
 def mean(models: Sequence[TargetModel]) -> TargetModel:
     """A model with the mean of each weight; what is no float is the first's. Source: Wortsman et
     al. 2022, Model Soups."""
-    made, states = deepcopy(models[0]), [model.state_dict() for model in models]
-    for name, value in made.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.stack([state[name] for state in states]).mean(0))
+    made = deepcopy(models[0])
+    made.load_state_dict(mean_of_weights(models))
     return made
+
+
+def mean_of_weights(models: Sequence[TargetModel]) -> dict[str, Tensor]:
+    """The mean of each weight by its name; what is no float is the first's."""
+    first, *others = (model.state_dict() for model in models)
+    return {
+        name: torch.stack([value, *(state[name] for state in others)]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in first.items()
+    }
 
 
 def layers(backbone: nn.Module) -> list[nn.Module]:

@@ -86,3 +86,18 @@ def test_models_that_validation_mixed_are_left_alone(begun: Any, tmp_path: Path)
     trained: Any = object()
     refused = partial(pytest.fail, "nothing is to be trained")
     assert again(work, trained, tmp_path, refused) is trained
+
+
+def test_no_task_is_asked_for_the_targets_of_no_rows(
+    begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = begun(strategy="full")
+    targets = work.task.targets
+
+    def asked(labels: Any) -> Any:
+        assert len(labels), "as speech recognition and segmentation cannot be"
+        return targets(labels)
+
+    monkeypatch.setattr(work.task, "targets", asked)
+    none = replace(work, data=replace(work.data, validation=work.data.validation.take([])))
+    assert [len(part) for part in none.parts()["validation"]] == [0, 0]

@@ -193,9 +193,12 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
     work = begin(request, given.data, context)
     feature = request.source.feature(work.task.form, given.feature)
 
+    told = False
+
     def epoch(kind: str, data: JSON) -> None:
+        nonlocal told
         if kind == "epoch" and not request.strategy.refits_head:
-            metrics = data["validation"]
+            metrics, told = data["validation"], True
             tell(metrics[work.task.primary], metrics["loss"])
 
     run = partial(here, report=epoch)
@@ -205,6 +208,9 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
         trained = train_in(given.directory, work, what, run, limits)
         if request.strategy.refits_head:
             tell(*_refitted(work, trained))
+        elif not told:  # It was through before its process began again.
+            metrics = trained.metrics
+            tell(metrics[work.task.primary], metrics["loss"])
 
 
 def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[], bool]:

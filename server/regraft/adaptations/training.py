@@ -38,12 +38,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished model, how many of its parameters learnt, and after how many epochs it was."""
+    """A finished model, how many of its parameters learnt, after how many epochs it was the best,
+    and its metrics on the validation part then."""
 
     recipe: Recipe
     model: "TargetModel"
     parameters: int
     epochs: int
+    metrics: JSON
 
 
 Wanted = tuple[TransferStrategy, Feature]
@@ -151,7 +153,7 @@ def _finished(
     learning = [p for group in strategy.parameter_groups(model) for p in group.parameters]
     best = checkpoints.load_best(model)
     count = sum(parameter.numel() for parameter in learning)
-    return Trained(made, strategy.finish(model), count, best.epoch + 1)
+    return Trained(made, strategy.finish(model), count, best.epoch + 1, best.metrics)
 
 
 def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:

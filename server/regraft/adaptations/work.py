@@ -95,9 +95,12 @@ class Work:
         without labels."""
         train, validation, more = self.weighted(), self.data.validation, self.data.unlabelled
         others = () if more is None else more.inputs
+        targets = self.task.targets(train.labels)
+        # No task is asked for the targets of no rows.
+        held_out = self.task.targets(validation.labels) if len(validation) else targets[:0]
         return {
-            "train": (train.inputs, self.task.targets(train.labels), others),
-            "validation": (validation.inputs, self.task.targets(validation.labels)),
+            "train": (train.inputs, targets, others),
+            "validation": (validation.inputs, held_out),
         }
 
 
