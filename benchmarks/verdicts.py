@@ -97,7 +97,8 @@ CASES = {
             "split": (0.45, 0.05, 0.5),
         },
     ),
-    "digits": Case(digits, NEGATIVE, {**IMAGE, "limit_rows": 900, "split": (0.3, 0.1, 0.6)}),
+    # All 1,797: the difference is too small for the interval of 540.
+    "digits": Case(digits, NEGATIVE, {**IMAGE, "split": (0.3, 0.1, 0.6)}),
     # Of subject and body alone transfer is better by two to four points, twice of three positive.
     "mails": Case(mails, UNCLEAR, {**TEXT, "limit_rows": 500}),
     "tweets, random weights": Case(

@@ -5,13 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from regraft.adaptations import search
+from regraft.adaptations.candidate import finish
+from regraft.adaptations.learning import learn_frozen
 from regraft.adaptations.refit import refit
 from regraft.adaptations.training import Limits, Trained, here, train_in
 from regraft.adaptations.work import Work
 from regraft.errors import CancelledRunError, RunFailedError
+from regraft.evaluation.calibration import fit_temperature
 
 FEW = {"epochs": 2, "least_steps": 4}
 
@@ -101,3 +106,42 @@ def test_no_task_is_asked_for_the_targets_of_no_rows(
     monkeypatch.setattr(work.task, "targets", asked)
     none = replace(work, data=replace(work.data, validation=work.data.validation.take([])))
     assert [len(part) for part in none.parts()["validation"]] == [0, 0]
+
+
+def test_confidence_is_corrected_by_what_had_not_seen_the_validation_part(begun: Any) -> None:
+    work = begun(strategy="linear-probe")
+    targets = work.task.targets(work.data.validation.labels)
+    unsure = np.full((len(targets), 2), 0.45, np.float32)
+    unsure[np.arange(len(targets)), targets] = 0.55
+    expected = fit_temperature(unsure, targets)
+    learnt = learn_frozen(work)
+    before, after = (
+        finish(work, one).calibration for one in (learnt, replace(learnt, fair=unsure))
+    )
+    assert before is not None
+    assert after is not None
+    assert after["temperature"] == pytest.approx(expected)
+    assert before["temperature"] != pytest.approx(expected)
+
+
+def test_a_trial_that_was_through_before_its_process_died_tells_its_best_again(
+    begun: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.get", lambda parcel: parcel)
+    work = begun(strategy="auto")
+    context = work.context
+    parcel = search.Parcel(
+        context.adaptation,
+        work.request.spec,
+        work.data,
+        context.settings,
+        work.request.candidates[0].name,
+        tmp_path,
+        None,
+    )
+    first: list[Any] = []
+    search._trial(parcel, "last-k", lambda *metrics: first.append(metrics))
+    second: list[Any] = []
+    search._trial(parcel, "last-k", lambda *metrics: second.append(metrics))
+    assert len(first) > 1
+    assert second == [max(first, key=lambda metrics: (metrics[0], -metrics[1]))]

@@ -75,7 +75,7 @@ def with_all_labels(work: Work, learnt: Learnt) -> Learnt:
     """A closed form, fitted again on the training and validation parts together.
 
     To be asked once the validation part has told all that it is for: the strategy, the precision
-    and the confidence. What changes the backbone needs it to the end, to know when to stop.
+    and the confidence. What changes the backbone needs it to know when to stop (but see `refit`).
     """
     strategy, data = work.request.strategy, work.data
     if work.request.own is not None or not strategy.freezes_backbone:

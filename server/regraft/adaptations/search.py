@@ -193,13 +193,15 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
     work = begin(request, given.data, context)
     feature = request.source.feature(work.task.form, given.feature)
 
-    told = False
+    told: list[JSON] = []
+
+    def say(metrics: JSON) -> None:
+        told.append(metrics)
+        tell(metrics[work.task.primary], metrics["loss"])
 
     def epoch(kind: str, data: JSON) -> None:
-        nonlocal told
         if kind == "epoch" and not request.strategy.refits_head:
-            metrics, told = data["validation"], True
-            tell(metrics[work.task.primary], metrics["loss"])
+            say(data["validation"])
 
     run = partial(here, report=epoch)
     what, limits = (request.strategy, feature), Limits(given.deadline)
@@ -208,9 +210,8 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
         trained = train_in(given.directory, work, what, run, limits)
         if request.strategy.refits_head:
             tell(*_refitted(work, trained))
-        elif not told:  # It was through before its process began again.
-            metrics = trained.metrics
-            tell(metrics[work.task.primary], metrics["loss"])
+        elif trained.metrics not in told:  # It was the best before this process began.
+            say(trained.metrics)
 
 
 def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[], bool]:

@@ -84,14 +84,14 @@ class Loop:
         first = self._resume()
         epoch, self.last = first - 1, epochs or self.plan.epochs
         for epoch in range(first, self.last):
+            if self.best is not None and epoch - self.best.epoch > self.plan.patience:
+                return self._outcome("finished", epoch)
             state = self._epoch(wrapped, train, epoch)
             if state not in ("finished", "expired"):
                 return self._outcome(state, epoch)
             self._validate(validation, epoch)
             if state == "expired":
                 return self._outcome(state, epoch + 1)
-            if self.best is not None and epoch - self.best.epoch >= self.plan.patience:
-                break
         return self._outcome("finished", epoch + 1)
 
     def _outcome(self, state: str, epochs: int) -> Outcome:
