@@ -52,11 +52,20 @@ def test_who_stops_waiting_cancels_the_run(server, spec):
 
     server.script = until_cancelled
 
+    async def impatient(client):
+        """Leaves as soon as the run has begun: it may not have been told the run's name yet."""
+        async with asyncio.timeout(60) as limit, asyncio.TaskGroup() as tasks:
+            tasks.create_task(leave(limit))
+            await client.adapt(spec)
+
+    async def leave(limit):
+        await asyncio.to_thread(begun.wait, 50)
+        limit.reschedule(asyncio.get_running_loop().time())
+
     async def scenario():
         async with AsyncClient(server.url) as client:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(2):
-                    await client.adapt(spec)
+                await impatient(client)
             (run,) = await client.listing("adaptations")
             return run["id"]
 

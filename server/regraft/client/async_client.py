@@ -37,7 +37,13 @@ class AsyncClient:
     ) -> JSON:
         """As `Client.adapt`; `show` is called in another thread. Who stops to wait for it, as by
         `asyncio.timeout`, cancels the run."""
-        run = await _aside(self.client.adapt, spec, True, show)
+        submitting = asyncio.ensure_future(_aside(self.client.adapt, spec, True, show))
+        try:
+            run = await asyncio.shield(submitting)
+        except asyncio.CancelledError:  # What is being sent arrives, and nobody would know of it.
+            run = await submitting
+            await asyncio.shield(_aside(self.client.cancel, run["id"]))
+            raise
         return run if detach else await self.outcome(run["id"], show)
 
     async def outcome(self, identifier: str, show: Show = lambda kind, data: None) -> JSON:
