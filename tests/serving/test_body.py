@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from regraft.errors import OverloadedError, RegraftError, TooLargeError
+from regraft.errors import OverloadedError, RegraftError, TooLargeError, TooSlowError
 from regraft.serving.body import ABREAST, Bodies
 
 LIMIT = 1_000
@@ -94,6 +94,38 @@ def test_many_that_are_half_sent_leave_no_room_for_one_more_until_they_go() -> N
         assert await bodies.read(again.request()) == b"a"
         await _let(clients[1:])
         assert await asyncio.gather(*reading[1:]) == [b"a" * LIMIT] * (ABREAST - 1)
+        assert bodies.room == ABREAST * LIMIT
+
+    asyncio.run(scenario())
+
+
+def test_who_sends_piece_by_piece_has_so_long_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft.serving.body.SECONDS", 0.2)
+
+    async def scenario() -> None:
+        bodies, client = Bodies(LIMIT), Client(b"a", b"b")
+        reading = asyncio.create_task(bodies.read(client.request()))
+        await _let([client])
+        with pytest.raises(TooSlowError):
+            await asyncio.wait_for(reading, 5)
+        assert bodies.room == ABREAST * LIMIT
+
+    asyncio.run(scenario())
+
+
+def test_who_leaves_while_sending_is_not_taken_for_one_who_sent_all() -> None:
+    messages = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def scenario() -> None:
+        bodies = Bodies(LIMIT)
+        with pytest.raises(ClientDisconnect):
+            await bodies.read(Request({"type": "http", "headers": []}, receive))
         assert bodies.room == ABREAST * LIMIT
 
     asyncio.run(scenario())

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from regraft.registry.endpoint_table import Route, Tried
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
 from regraft.serving.pool import Failure
+from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import RequestRecord, Several, ShadowRecord, Silent
@@ -71,8 +71,12 @@ class StuckBatcher:
         return await asyncio.get_running_loop().create_future()
 
 
+NOTHING: Any = None
+
+
 def version(number: int) -> Any:
-    return SimpleNamespace(name="m", version=number, task=Task())
+    task: Any = Task()
+    return Predictor("m", number, "", task, task, NOTHING, NOTHING)
 
 
 class FakePool:

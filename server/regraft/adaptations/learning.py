@@ -72,19 +72,25 @@ def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
 
 
 def with_all_labels(work: Work, learnt: Learnt) -> Learnt:
-    """A closed form, fitted again on the training and validation parts together.
+    """A head that is a closed form, fitted again on the training and validation parts together.
 
     To be asked once the validation part has told all that it is for: the strategy, the precision
     and the confidence. What changes the backbone needs it to know when to stop (but see `refit`).
     """
-    strategy, data = work.request.strategy, work.data
-    if work.request.own is not None or not strategy.freezes_backbone:
+    if work.request.own is not None or not work.request.strategy.fits_head:
         return learnt
-    parts = [frozen_features(work, learnt.feature, part) for part in (data.train, data.validation)]
+    head = fitted_on_all(work, lambda part: learnt.features(work, part))
+    return replace(learnt, head=head)
+
+
+def fitted_on_all(work: Work, features: Callable[[Examples], Array]) -> "LinearHead | nn.Module":
+    """The head that the request's strategy fits to these features of the training and validation
+    parts together, as it is served."""
+    data = work.data
+    parts = [features(part) for part in (data.train, data.validation)]
     whole = replace(work, data=replace(data, train=data.labelled))
     with work.context.stage("train"):
-        head = fitted(whole, strategy, np.concatenate(parts))
-    return replace(learnt, head=_served(work, head))
+        return _served(work, fitted(whole, work.request.strategy, np.concatenate(parts)))
 
 
 def outputs_of(work: Work, learnt: Learnt, part: Examples) -> Array:

@@ -169,7 +169,7 @@ def check_fits(
             "a graph without a torch module: only strategies that freeze the backbone apply, such "
             "as linear-probe."
         )
-    fits_head = any(one.freezes_backbone or one.refits_head for one in strategies)
+    fits_head = any(one.fits_head for one in strategies)
     if fits_head and task.form != "pooled":
         raise UnsupportedError(
             f"Strategy '{strategy.name}' fits one vector a row, but task '{task.name}' needs a "

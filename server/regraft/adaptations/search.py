@@ -67,7 +67,7 @@ def find(work: Work) -> Found:
         learnt = _learnt(chosen, choice, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    whole = best.strategy.freezes_backbone or learnt.fair is not None
+    whole = best.strategy.fits_head or learnt.fair is not None
     rows = [{**_row(one, best), "all_labels": whole and one is best} for one in scored]
     return Found(chosen, learnt, rows)
 

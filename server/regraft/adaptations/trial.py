@@ -3,9 +3,16 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from regraft.adaptations.learning import head_of, learn_frozen, say, with_all_labels
+from regraft.adaptations.learning import (
+    fitted_on_all,
+    head_of,
+    learn_frozen,
+    say,
+    with_all_labels,
+)
 from regraft.adaptations.training import Runner, Trained, here, train
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead
@@ -35,9 +42,14 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
         return _frozen(work, feature, parts)
     taken = stopwatch()
     trained = train(work, work.request.strategy, feature, run)
-    head = head_of_trained(work, trained)
+    head = final = head_of_trained(work, trained)
+    if work.request.strategy.refits_head:
+        final = fitted_on_all(work, partial(_features, work, trained))
     seconds = taken()
-    outputs = {name: answers(work, trained, head, part) for name, part in parts.items()}
+    outputs = {}
+    for name, part in parts.items():
+        fair = head if part is work.data.validation else final
+        outputs[name] = answers(work, trained, fair, part)
     total = sum(p.numel() for p in trained.model.parameters())
     return Trial(outputs, *seconds, trained.parameters, total)
 

@@ -111,6 +111,11 @@ class TransferStrategy:
         self.options = options
         self.seed = seed
 
+    @property
+    def fits_head(self) -> bool:
+        """Whether the head is a closed form, made by `fit`."""
+        return self.freezes_backbone or self.refits_head
+
     def feature(self) -> str | None:
         """The name of the feature to use; None is the source model's default."""
         return None

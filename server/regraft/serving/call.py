@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect
 
-from regraft.contract import Array, Arrays, Task
+from regraft.contract import Array, Arrays
 from regraft.errors import InvalidInputError, RegraftError
 from regraft.logs import REQUEST, request_id
 from regraft.serving.batcher import Batches
@@ -100,12 +100,10 @@ def status_of(error: RegraftError) -> int:
     return 400 if wrong else error.status
 
 
-def told(task: Task, tensors: Arrays) -> Told | None:
-    """The one text a row that the task answers with, and how sure it is; None if it has no such."""
-    texts = [s.name for s in task.response_tensors() if s.datatype == "BYTES" and len(s.shape) == 1]
-    if not texts:
-        return None
-    return Told(tensors[texts[0]], tensors.get("score"))
+def told(predictor: Predictor, tensors: Arrays) -> Told | None:
+    """The one text a row that a version answers with, and how sure it is; None if it has none."""
+    text = predictor.text
+    return None if text is None else Told(tensors[text], tensors.get("score"))
 
 
 def agreement(one: Arrays, other: Arrays) -> Array:

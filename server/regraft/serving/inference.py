@@ -250,7 +250,7 @@ class Inference:
 
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
-        check_tensors(predictor.task.request_alternatives(), asked.tensors)
+        check_tensors(predictor.alternatives, asked.tensors)
         return await _read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
 
     async def predict(self, request: Request, call: Call) -> Response:
@@ -286,7 +286,7 @@ class Inference:
         """Response tensors, of which a copy is compared where a version is tried in the shadow."""
         call.rows = len(rows)
         tensors = await self._answered(call, predictor, rows)
-        call.told = told(predictor.task, tensors)
+        call.told = told(predictor, tensors)
         shadow = served.shadow(call.id)
         if shadow is not None:
             self.shadows.ask(shadow, rows, tensors)

@@ -1,12 +1,13 @@
 """What was predicted, left in files for the control plane, so that a true label can be joined with
 it that comes back later. Inputs are not kept."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from uuid import uuid4
+
+import orjson
 
 from regraft.registry.blobs import write_atomically
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
@@ -42,8 +43,8 @@ class Predictions:
             requests, self.requests = self.requests, []
         if not requests or len(list(self.folder.glob("*.jsonl"))) >= MOST_FILES:
             return
-        lines = "\n".join(json.dumps(row) for when, one in requests for row in _rows(when, one))
-        write_atomically(self.folder / f"{time.time_ns()}-{uuid4().hex}.jsonl", lines.encode())
+        lines = b"\n".join(orjson.dumps(row) for when, one in requests for row in _rows(when, one))
+        write_atomically(self.folder / f"{time.time_ns()}-{uuid4().hex}.jsonl", lines)
 
 
 def _rows(when: float, record: RequestRecord) -> Iterator[dict[str, object]]:

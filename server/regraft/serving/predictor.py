@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -11,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import onnx
 
-from regraft.contract import Array, Arrays, Task
+from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.domain import Blob
 from regraft.plugins import Plugins
 from regraft.registry.blobs import BlobStore
@@ -117,6 +118,18 @@ class Predictor:
     backbone: Backbone
     head: Head
     watch: InputWatch | None = None
+
+    @cached_property
+    def alternatives(self) -> tuple[tuple[TensorSpec, ...], ...]:
+        """The tensors that a request may carry."""
+        return self.task.request_alternatives()
+
+    @cached_property
+    def text(self) -> str | None:
+        """The one tensor it answers with that has a text a row, if there is one."""
+        specs = self.task.response_tensors()
+        texts = [spec.name for spec in specs if spec.datatype == "BYTES" and len(spec.shape) == 1]
+        return texts[0] if texts else None
 
     def outputs(self, rows: Sequence[Any]) -> Array:
         """Outputs [B, …] of the served graphs for these rows, as one batch."""

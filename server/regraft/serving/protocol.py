@@ -9,9 +9,11 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
+import orjson
 
 from regraft.contract import Array, Arrays, Task, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError, UnsupportedError
@@ -315,13 +317,19 @@ def _output(name: str, parameters: JSON) -> RequestedOutput:
 
 def _wanted(request: InferRequest, tensors: Arrays) -> Sequence[RequestedOutput]:
     if request.outputs is None:
-        return [RequestedOutput(name) for name in tensors]
+        return [_as_it_is(name) for name in tensors]
     for output in request.outputs:
         if output.name not in tensors:
             raise BadRequestError(
                 f"Unknown output {quoted(output.name)}. Known: {', '.join(tensors)}."
             )
     return request.outputs
+
+
+@cache
+def _as_it_is(name: str) -> RequestedOutput:
+    """For names of a model's own outputs, of which there are few."""
+    return RequestedOutput(name)
 
 
 def _metadata(name: str, datatype: str, shape: Sequence[int]) -> JSON:
@@ -336,8 +344,11 @@ def _respond(head: bytes, chunks: list[bytes]) -> InferResponse:
 
 
 def _dump(value: JSON) -> bytes:
-    # A surrogate that reached a message must not turn an answer into a failure.
-    return _ENCODER.encode(value).encode(errors="replace")
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # A surrogate that reached a message must not turn an answer into a failure.
+        return _ENCODER.encode(value).encode(errors="replace")
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

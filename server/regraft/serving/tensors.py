@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import chain
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -48,10 +48,10 @@ def datatype_of(array: Array) -> str:
     """The protocol's name of an array's type; strings, and objects that hold them, are BYTES."""
     if array.dtype.kind in "OSU":
         return "BYTES"
-    try:
-        return _NAMES[array.dtype.newbyteorder("=")]
-    except KeyError:
-        raise TypeError(f"No data type of the protocol is a {array.dtype} array.") from None
+    known = _NAMES.get(array.dtype) or _NAMES.get(array.dtype.newbyteorder("="))
+    if known is None:
+        raise TypeError(f"No data type of the protocol is a {array.dtype} array.")
+    return known
 
 
 def from_json(name: str, datatype: str, shape: Any, data: Any) -> Array:
@@ -92,8 +92,8 @@ def to_json(array: Array) -> list[Any]:
     values: list[Any] = array.ravel().tolist()
     if array.dtype.kind in "OSU":
         return [_text(value) for value in values]
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [value if np.isfinite(value) else None for value in values]
+    if array.dtype.kind == "f" and not isfinite(sum(values)):
+        return [value if isfinite(value) else None for value in values]
     return values
 
 
