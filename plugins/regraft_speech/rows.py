@@ -18,6 +18,7 @@ class SoundRows(FileRows):
     inputs_type = AudioInputs
     suffixes = SUFFIXES
     largest_batch = 2_000_000
+    quick_look = 2**15
     file = "audio"
     raw = TensorSpec("samples", "FP32", ("batch", "length"))
     inputs: AudioInputs
@@ -33,9 +34,7 @@ class SoundRows(FileRows):
     @classmethod
     def checked(cls, content: bytes) -> bytes:
         cls.check_size(content)
-        sound = Sound(content)
-        sound.seconds = duration(content)
-        return sound
+        return Sound.of(content)
 
     def raw_rows(self, values: Any) -> list[Any]:
         most = MAX_SECONDS * self.inputs.rate

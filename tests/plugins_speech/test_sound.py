@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regraft.contract import AudioInputs
 from regraft.errors import InvalidInputError, RegraftError, TooLargeError
-from regraft_speech.sound import decode, duration, resampled, samples
+from regraft_speech.sound import Sound, decode, duration, resampled, samples
 
 KINDS = {
     "WAV": ("WAV", "PCM_16", 2e-4),
@@ -44,6 +44,18 @@ def test_every_kind_is_read(name: str) -> None:
     middle = slice(2000, 9000)
     difference = values[middle] - wave()[middle, 0]
     assert np.abs(difference).max() < tolerance
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_that_stays_open_is_read_again_and_again(name: str) -> None:
+    kind, subtype, _ = KINDS[name]
+    content = written(np.random.default_rng(0).normal(0, 0.1, 30_000), kind=kind, subtype=subtype)
+    sound, (values, _) = Sound.of(content), decode(content)
+    for longest in (300, 0.5, 300):
+        again, _ = decode(sound, longest)
+        np.testing.assert_allclose(again, values[: len(again)], atol=1e-6)
+        assert duration(sound) == duration(content)
+    assert len(again) == len(values)
 
 
 def test_channels_are_averaged() -> None:

@@ -27,6 +27,7 @@ class Task:
     """Answers the length of each text."""
 
     suffixes = (".txt",)
+    quick_look = 0
     labels = ("short", "long")
 
     def request_tensors(self) -> tuple[TensorSpec, ...]:
