@@ -24,13 +24,9 @@ UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 def opened(content: bytes) -> Iterator[Any]:
     """A sound file of which only the header was read; InvalidInputError if it is none or damaged,
     TooLargeError if it declares more than five minutes."""
-    with _understood():
-        if isinstance(content, Sound):
-            content.file.seek(0)
-            yield content.file
-        else:
-            with _open(content) as file:
-                yield file
+    kept = content.take() if isinstance(content, Sound) else None
+    with _understood(), kept or _open(content) as file:
+        yield file
 
 
 def _open(content: bytes) -> Any:
@@ -71,22 +67,33 @@ def _check_header(file: Any) -> None:
 
 
 class Sound(bytes):
-    """The content of a sound file that is open: to open one takes as long as to read half a second
-    of it, and to keep it open 160 KiB. For one thread at a time."""
+    """The content of a sound file that is open until it is read for the first time: to open one
+    takes as long as to read half a second of it, and to keep it open 160 KiB."""
 
-    file: Any
+    seconds: float
+    kept: list[Any]
 
     @classmethod
     def of(cls, content: bytes) -> "Sound":
         """Raises what `opened` raises."""
         sound = cls(content)
         with _understood():
-            sound.file = _open(content)
+            file = _open(content)
+        sound.seconds, sound.kept = float(file.frames / file.samplerate), [file]
         return sound
+
+    def take(self) -> Any:
+        """The open file, for who is the first to ask: libsndfile is not made for two at a time."""
+        try:
+            return self.kept.pop()
+        except IndexError:
+            return None
 
 
 def duration(content: bytes) -> float:
     """In seconds, as the header says."""
+    if isinstance(content, Sound):
+        return content.seconds
     with opened(content) as file:
         return float(file.frames / file.samplerate)
 

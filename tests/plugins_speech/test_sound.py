@@ -47,7 +47,7 @@ def test_every_kind_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_one_that_stays_open_is_read_again_and_again(name: str) -> None:
+def test_one_that_was_looked_at_is_read_again_and_again(name: str) -> None:
     kind, subtype, _ = KINDS[name]
     content = written(np.random.default_rng(0).normal(0, 0.1, 30_000), kind=kind, subtype=subtype)
     sound, (values, _) = Sound.of(content), decode(content)
