@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,13 +97,14 @@ def main() -> None:
 
 def measure(home: Path, kind: Kind, number: int, seconds: float) -> None:
     asked = Asked(home, kind, kind.lines(cache()))
-    rates = asked.in_process("rate", seconds)
+    before = asked.in_process("rate", seconds)
     with served(home) as url:
         print(f"{kind.name}, round {number + 1}")
         report_latency(asked, url, seconds)
-        for connections in (32, 64):
-            report_rate(rates, connections, asked.http(url, connections, seconds))
+        found = {connections: asked.http(url, connections, seconds) for connections in (32, 64)}
         report_replicas()
+    after = asked.in_process("rate", seconds)
+    report_rates((max(before.values()), max(after.values())), found)
 
 
 def cache() -> Path:
@@ -185,13 +186,14 @@ def report_latency(asked: Asked, url: str, seconds: float) -> None:
     )
 
 
-def report_rate(rates: dict[str, float], connections: int, many: dict[str, Any]) -> None:
-    limit = max(rates.values())
-    print(f"  batch 16, in process: {limit:.0f} rows/s (sessions: {rates})")
-    print(f"  {connections} connections, HTTP: {many['rate']:.0f} requests/s, ", end="")
-    print(f"p50 {many['p50_ms']:.1f} ms, ", end="")
-    print(f"{many['failures']} failed")
-    print(f"    {many['rate'] / limit:.2f} of the limit")
+def report_rates(limits: tuple[float, float], found: dict[int, dict[str, Any]]) -> None:
+    """Against the mean of what the processors did before and after: their speed changes."""
+    limit = mean(limits)
+    print(f"  batch 16, in process: {limits[0]:.0f} rows/s before, {limits[1]:.0f} after")
+    for connections, many in found.items():
+        print(f"  {connections} connections, HTTP: {many['rate']:.0f} requests/s, ", end="")
+        print(f"p50 {many['p50_ms']:.1f} ms, {many['failures']} failed")
+        print(f"    {many['rate'] / limit:.2f} of the limit")
 
 
 def report_replicas() -> None:

@@ -11,6 +11,13 @@ from regraft_image.pixels import check_size, decode, open_image, pixels
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+class Picture(bytes):
+    """The content of an image whose header was read, and the pixels that it declares: to read one
+    may take a tenth of a second, which a thread of its own has and the event loop has not."""
+
+    pixels: int
+
+
 class ImageRows(FileRows):
     """Rows are the contents of image files, or arrays [H, W, 3] of uint8."""
 
@@ -30,6 +37,13 @@ class ImageRows(FileRows):
     def check_header(cls, content: bytes) -> None:
         open_image(content)
 
+    @classmethod
+    def checked(cls, content: bytes) -> bytes:
+        cls.check_size(content)
+        picture, image = Picture(content), open_image(content)
+        picture.pixels = image.width * image.height
+        return picture
+
     def raw_rows(self, values: Any) -> list[Any]:
         _, height, width, _ = values.shape
         check_size(width, height)
@@ -41,6 +55,8 @@ class ImageRows(FileRows):
 
     def size(self, row: Any) -> int:
         """Pixels to decode: the model sees as many of every image."""
+        if isinstance(row, Picture):
+            return row.pixels
         if isinstance(row, bytes):
             image = open_image(row)
             return image.width * image.height

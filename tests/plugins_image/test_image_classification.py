@@ -59,8 +59,11 @@ def test_a_file_that_is_too_large_or_no_image_is_refused() -> None:
         TASK.rows(files(png(), b"no image"))
 
 
-def test_the_size_of_a_row_is_what_there_is_to_decode() -> None:
+def test_the_size_of_a_row_is_what_there_is_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     assert TASK.size(png(40)) == 1600
+    (row,) = TASK.rows(files(png(40)))
+    monkeypatch.setattr("regraft_image.rows.open_image", None)
+    assert TASK.size(row) == 1600, "its header is not read again"
     assert TASK.size(np.zeros((5, 7, 3), np.uint8)) == 35
 
 
