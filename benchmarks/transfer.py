@@ -121,7 +121,10 @@ def measure_auto(bench: Bench, data: DataSet, rows: list[JSON]) -> JSON | None:
     best = choose(scored).strategy
     found = known[best.name]
     cost = sum(row["processor_seconds"] for row in tried)
-    more = {} if best.freezes_backbone else again(bench, data, found)
+    try:
+        more = {} if best.freezes_backbone else again(bench, data, found)
+    except RegraftError as error:
+        return {**found, "strategy": "auto", "error": str(error)}
     cost += more.pop("refit_seconds", 0.0)
     return {**found, "taken": best.name, **more, "strategy": "auto", "processor_seconds": cost}
 

@@ -114,6 +114,7 @@ def test_version_is_complete_in_its_manifest(submit: Any, registry: Registry) ->
     assert manifest.lineage["adaptation"] == context.adaptation.id
     assert manifest.lineage["strategy"]["name"] == "linear-probe"
     assert manifest.lineage["seed"] == 5
+    assert manifest.lineage["learnt_from"] == {"backbone": [], "head": ["train", "validation"]}
 
 
 def test_report_tells_classes_gain_lineage_and_seconds(submit: Any, registry: Registry) -> None:

@@ -130,11 +130,13 @@ def test_auto_tries_several(server: Server, tweets: Path, tiny_bert: Path) -> No
     given = ("--name", "several", "--source", str(tiny_bert), "--strategy", "auto")
     adapt(server.environment, str(tweets), *given, "--limit-rows", "60")
     shown = regraft(server.environment, "models", "show", "several", "--json")
-    tried = json.loads(shown.stdout)["report"]["tried"]
+    report = json.loads(shown.stdout)["report"]
+    tried = report["tried"]
     assert {one["strategy"] for one in tried} == {"lp-ft", "lora", "linear-probe"}
     assert all(one["score"] is not None for one in tried), tried
     assert [one["taken"] for one in tried].count(True) == 1
     assert [one["all_labels"] for one in tried] == [one["taken"] for one in tried]
+    assert report["lineage"]["learnt_from"]["head"] == ["train", "validation"]
 
 
 def test_bad_data_is_exit_2_with_its_row(server: Server, tmp_path: Path, tiny_bert: Path) -> None:

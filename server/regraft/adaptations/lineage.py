@@ -3,8 +3,8 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from regraft.adaptations.learning import Learnt
 from regraft.adaptations.request import Request
-from regraft.contract import Feature
 from regraft.domain import JSON, DataSet
 
 PACKAGES = (
@@ -22,15 +22,16 @@ PACKAGES = (
 )
 
 
-def lineage(request: Request, feature: Feature, data: DataSet, adaptation: str) -> JSON:
-    """Source and its hash, data fingerprint, strategy and options, seed, package versions."""
+def lineage(request: Request, learnt: Learnt, data: DataSet, adaptation: str) -> JSON:
+    """Source and its hash, data fingerprint, strategy and options, the parts whose labels backbone
+    and head learnt from, seed, package versions."""
     spec = request.spec
     return {
         "adaptation": adaptation,
         "source": {
             "reference": spec.source,
             "sha256": request.source.fingerprint(),
-            "feature": feature.name,
+            "feature": learnt.feature.name,
         },
         "data": {
             "reference": spec.data or spec.source_data,
@@ -44,9 +45,23 @@ def lineage(request: Request, feature: Feature, data: DataSet, adaptation: str) 
             "kind": request.strategy.kind,
             "options": request.strategy.options.model_dump(mode="json"),
         },
+        "learnt_from": _learnt_from(request, learnt),
         "seed": spec.seed,
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _learnt_from(request: Request, learnt: Learnt) -> JSON:
+    train, both = ["train"], ["train", "validation"]
+    if request.own is not None:
+        return {"backbone": [], "head": []}
+    if request.strategy.freezes_backbone:
+        return {"backbone": [], "head": both}
+    again = learnt.fair is not None
+    return {
+        "backbone": both if again else train,
+        "head": both if again or request.strategy.fits_head else train,
     }
 
 

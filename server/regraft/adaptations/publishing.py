@@ -19,7 +19,7 @@ def publish(work: Work, candidate: Candidate, report: JSON) -> ModelVersion:
     learnt = candidate.learnt
     feature = learnt.feature
     parity = candidate.parity.as_dict()
-    origin = lineage(request, feature, work.data, work.context.adaptation.id)
+    origin = lineage(request, learnt, work.data, work.context.adaptation.id)
     choice = {"feature": feature.name, "losses": learnt.choice.losses}
     whole = {**report, "choice": choice, "parity": parity, "lineage": origin}
     whole["seconds"] = _rounded(work)
