@@ -18,7 +18,6 @@ class SoundRows(FileRows):
     inputs_type = AudioInputs
     suffixes = SUFFIXES
     largest_batch = 2_000_000
-    quick_look = 2**15
     file = "audio"
     raw = TensorSpec("samples", "FP32", ("batch", "length"))
     inputs: AudioInputs

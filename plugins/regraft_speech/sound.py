@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -16,6 +17,9 @@ MAX_SECONDS = 300
 RATES = (1_000, 400_000)
 MAX_VALUES = 40_000_000
 """Samples of all channels: what five minutes of stereo at 48 kHz have, and some more."""
+MOST_OPEN = 64
+OPEN: "WeakSet[Any]" = WeakSet()
+"""Files that stay open until they are read, or nobody wants them."""
 UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 """What programs write into a WAV header when they cannot know the size yet."""
 
@@ -33,7 +37,11 @@ def _open(content: bytes) -> Any:
     import soundfile
 
     file = soundfile.SoundFile(io.BytesIO(content))
-    _check_header(file)
+    try:
+        _check_header(file)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 
@@ -67,8 +75,9 @@ def _check_header(file: Any) -> None:
 
 
 class Sound(bytes):
-    """The content of a sound file that is open until it is read for the first time: to open one
-    takes as long as to read half a second of it, and to keep it open 160 KiB."""
+    """The content of a sound file that was looked at. Of so many at a time the file stays open
+    until it is read for the first time: to open one takes as long as to read half a second of it,
+    and to keep it open up to 160 KiB."""
 
     seconds: float
     kept: list[Any]
@@ -79,15 +88,25 @@ class Sound(bytes):
         sound = cls(content)
         with _understood():
             file = _open(content)
-        sound.seconds, sound.kept = float(file.frames / file.samplerate), [file]
+        sound.seconds, sound.kept = float(file.frames / file.samplerate), []
+        if len(OPEN) < MOST_OPEN:
+            OPEN.add(file)
+            sound.kept.append(file)
+        else:
+            file.close()
         return sound
 
     def take(self) -> Any:
         """The open file, for who is the first to ask: libsndfile is not made for two at a time."""
         try:
-            return self.kept.pop()
+            file = self.kept.pop()
         except IndexError:
             return None
+        OPEN.discard(file)
+        return file
+
+    def __reduce__(self) -> Any:
+        return Sound.of, (bytes(self),)
 
 
 def duration(content: bytes) -> float:

@@ -1,8 +1,10 @@
 """From sound files to samples: every kind that is taken, and what is said of the others."""
 
+import copy
 import io
 import struct
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -56,6 +58,17 @@ def test_one_that_was_looked_at_is_read_again_and_again(name: str) -> None:
         np.testing.assert_allclose(again, values[: len(again)], atol=1e-6)
         assert duration(sound) == duration(content)
     assert len(again) == len(values)
+
+
+def test_so_many_stay_open_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft_speech.sound.OPEN", WeakSet())
+    monkeypatch.setattr("regraft_speech.sound.MOST_OPEN", 2)
+    content = written(wave())
+    sounds = [Sound.of(content) for _ in range(3)]
+    assert [len(sound.kept) for sound in sounds] == [1, 1, 0]
+    assert all(len(decode(sound)[0]) == len(wave()) for sound in sounds)
+    assert Sound.of(content).kept, "those that were read are closed"
+    assert duration(copy.deepcopy(sounds[0])) == duration(content)
 
 
 def test_channels_are_averaged() -> None:

@@ -99,13 +99,14 @@ def test_many_that_are_half_sent_leave_no_room_for_one_more_until_they_go() -> N
     asyncio.run(scenario())
 
 
-def test_who_sends_piece_by_piece_has_so_long_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sent", [0, 1])
+def test_who_does_not_send_all_has_so_long(monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
     monkeypatch.setattr("regraft.serving.body.SECONDS", 0.2)
 
     async def scenario() -> None:
         bodies, client = Bodies(LIMIT), Client(b"a", b"b")
         reading = asyncio.create_task(bodies.read(client.request()))
-        await _let([client])
+        await _let([client] * sent)
         with pytest.raises(TooSlowError):
             await asyncio.wait_for(reading, 5)
         assert bodies.room == ABREAST * LIMIT

@@ -27,7 +27,6 @@ class Task:
     """Answers the length of each text."""
 
     suffixes = (".txt",)
-    quick_look = 0
     labels = ("short", "long")
 
     def request_tensors(self) -> tuple[TensorSpec, ...]:

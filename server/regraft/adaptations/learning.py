@@ -87,7 +87,8 @@ def fitted_on_all(work: Work, features: Callable[[Examples], Array]) -> "LinearH
     """The head that the request's strategy fits to these features of the training and validation
     parts together, as it is served."""
     data = work.data
-    parts = [features(part) for part in (data.train, data.validation)]
+    with work.context.stage("features"):
+        parts = [features(part) for part in (data.train, data.validation)]
     whole = replace(work, data=replace(data, train=data.labelled))
     with work.context.stage("train"):
         return _served(work, fitted(whole, work.request.strategy, np.concatenate(parts)))

@@ -52,9 +52,6 @@ class Task(ABC):
     """Endings of the files that labels are, such as masks; a label is then a content in base64."""
     largest_file: ClassVar[int] = 20 * 2**20
     """The greatest content of a row, in bytes, where rows are files."""
-    quick_look: ClassVar[int] = 0
-    """Bytes of a request up to which `rows` looks into its files at once: sooner than another
-    thread begins. Others are looked into by such a thread, whatever their size."""
     longest_text: ClassVar[int] = 100_000
     """The longest text of a row, in characters, where rows are texts or columns of them."""
     largest_batch: ClassVar[int] = 2**31

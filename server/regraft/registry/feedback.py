@@ -1,5 +1,6 @@
 """Predictions that were made, and the true labels that came back for them."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Engine, Integer, and_, delete, func, insert, select, update
 
 from regraft.domain import JSON
@@ -116,8 +116,8 @@ class FeedbackRegistry:
 
 
 def _rows(path: Path) -> Iterator[JSON]:
-    for line in path.read_bytes().split(b"\n"):
-        row: dict[str, Any] = orjson.loads(line)
+    for line in filter(None, path.read_bytes().split(b"\n")):
+        row: dict[str, Any] = json.loads(line)
         yield {**row, "time": datetime.fromtimestamp(row["time"], UTC)}
 
 

@@ -47,18 +47,13 @@ class Bodies:
             self.room += share.taken
 
     async def _whole(self, request: Request, share: "Share") -> bytes:
-        """Most come in one piece. Who sends nothing at all HAProxy hangs up on: the clock, which
-        would cost a request more than its JSON does, is for those who send piece by piece."""
-        body, more = await self._piece(request, share)
-        if not more:
-            return body
-        chunks, pace = [body], Pace()
+        chunks, pace, more = [], Pace(), True
         try:
             async with asyncio.timeout(SECONDS):
                 while more:
-                    await pace.after(len(chunks[-1]))
                     chunk, more = await self._piece(request, share)
                     chunks.append(chunk)
+                    await pace.after(len(chunk))
         except TimeoutError:
             raise TooSlowError(f"The body was not whole after {SECONDS} seconds.") from None
         return b"".join(chunks)

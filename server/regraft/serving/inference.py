@@ -317,10 +317,10 @@ def longest_string(task: Task) -> int | None:
     return None if task.suffixes or task.records else task.longest_text
 
 
-async def _aside(size: int, call: Callable[[], T], most: int = LARGE) -> T:
+async def _aside(size: int, call: Callable[[], T]) -> T:
     """What a call says that works through so many bytes. If they are many nobody waits for it
     longer than threads take turns."""
-    return await asyncio.to_thread(call) if size > most else call()
+    return await asyncio.to_thread(call) if size > LARGE else call()
 
 
 def _inputs(asked: Any) -> list[Any]:
@@ -342,8 +342,9 @@ async def _read_form(task: Task, request: Request, body: bytes) -> list[Any]:
 
 
 async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any, size: int) -> list[Any]:
-    """Rows from a request of so many bytes."""
-    return await _aside(size, lambda: read(given), task.quick_look if task.suffixes else LARGE)
+    """Rows from a request of so many bytes. To look into files takes time whatever their size: two
+    kilobytes of OGG can hold libvorbis up for seconds."""
+    return await _aside(LARGE + 1 if task.suffixes else size, lambda: read(given))
 
 
 def _ok(ready: bool) -> int:
