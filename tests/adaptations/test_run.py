@@ -132,7 +132,8 @@ def test_stages_are_told_in_order_and_the_end_last(submit: Any) -> None:
     run(context)
     assert stages(context) == [
         *("data", "source_export", "features", "train", "precision", "features", "calibration"),
-        *("train", "export", "parity", "profile", "baselines", "evaluation", "findings", "publish"),
+        *("features", "train", "export", "parity", "profile", "baselines", "evaluation"),
+        *("findings", "publish"),
     ]
     assert kinds(context)[-1] == "succeeded"
     assert [event.number for event in heard] == list(range(1, len(heard) + 1))
