@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from regraft.adaptations.learning import (
     fitted_on_all,
@@ -21,6 +21,8 @@ from regraft.features import TorchBackbone, compute_features
 
 if TYPE_CHECKING:
     from torch import nn
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runne
     if work.request.strategy.refits_head:
         final = fitted_on_all(work, partial(_features, work, trained))
     seconds = taken()
-    outputs = {}
-    for name, part in parts.items():
-        fair = head if part is work.data.validation else final
-        outputs[name] = answers(work, trained, fair, part)
+    outputs = {
+        name: answers(work, trained, _fair(work, part, head, final), part)
+        for name, part in parts.items()
+    }
     total = sum(p.numel() for p in trained.model.parameters())
     return Trial(outputs, *seconds, trained.parameters, total)
 
@@ -65,11 +67,16 @@ def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
     learnt = learn_frozen(work, feature)
     final = with_all_labels(work, learnt)
     seconds = taken()
-    outputs = {}
-    for name, part in parts.items():
-        fair = learnt if part is work.data.validation else final
-        outputs[name] = say(fair.head, fair.features(work, part))
+    outputs = {
+        name: say(_fair(work, part, learnt.head, final.head), learnt.features(work, part))
+        for name, part in parts.items()
+    }
     return Trial(outputs, *seconds, learnt.parameters, learnt.backbone.size // 4)
+
+
+def _fair(work: Work, part: Examples, first: T, final: T) -> T:
+    """What answers a part: for the validation part it is what was not fitted on it."""
+    return first if part is work.data.validation else final
 
 
 def head_of_trained(work: Work, trained: Trained) -> "LinearHead | nn.Module":
