@@ -10,6 +10,7 @@ from weakref import WeakSet
 import numpy as np
 
 from regraft import AudioInputs, InvalidInputError, TooLargeError
+from regraft_speech.vorbis import check_tables
 
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "MPEG")
 NAMES = "WAV, FLAC, OGG and MP3"
@@ -36,6 +37,7 @@ def opened(content: bytes) -> Iterator[Any]:
 def _open(content: bytes) -> Any:
     import soundfile
 
+    check_tables(content)
     file = soundfile.SoundFile(io.BytesIO(content))
     try:
         _check_header(file)

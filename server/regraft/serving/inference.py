@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from regraft.logs import LONGEST_ID
 from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
+from regraft.serving.aside import Looks, aside
 from regraft.serving.batcher import Batcher
 from regraft.serving.body import Bodies
 from regraft.serving.call import Call, recorded, told
@@ -40,7 +41,6 @@ from regraft.serving.telemetry import Telemetry
 from regraft.serving.tensors import BadRequestError, datatype_of, quoted
 from regraft.serving.traces import Trace, Traces
 
-T = TypeVar("T")
 EXTENSIONS = [
     "binary_tensor_data",
     "classification",
@@ -50,8 +50,6 @@ EXTENSIONS = [
 ]
 MOST_NAMES = 10
 """Of wrong tensors that an error tells."""
-LARGE = 2**18
-"""Bytes of a request from which on it is read beside the event loop."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -77,6 +75,7 @@ class Inference:
         self.bodies = Bodies(caps.body)
         self.shadows = Shadows(batcher, watchers.telemetry)
         self.departures = Departures()
+        self.looks = Looks()
 
     def recorded(
         self, known: tuple[Caller, str], identifier: str | None, carrier: Mapping[str, str]
@@ -222,7 +221,7 @@ class Inference:
         """The object that a body may hold."""
         body = await self.bodies.read(request)
         parse = partial(strict_json.loads, body, self.caps.json)
-        found = await _aside(len(body), parse) if body.strip() else {}
+        found = await aside(len(body), parse) if body.strip() else {}
         if not isinstance(found, dict):
             raise BadRequestError("The body must be a JSON object, or empty.")
         return found
@@ -232,7 +231,7 @@ class Inference:
         length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
         body = await self.bodies.read(request)
         limits = self.caps.json, longest_string(named.task)
-        asked = await _aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
+        asked = await aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
         with self.departures.watched(request):
             predictor, outputs = await self.answer(call, served, request.path_params, asked)
         answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
@@ -251,7 +250,7 @@ class Inference:
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
         check_tensors(predictor.alternatives, asked.tensors)
-        return await _read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
+        return await self._read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
 
     async def predict(self, request: Request, call: Call) -> Response:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
@@ -259,15 +258,15 @@ class Inference:
         predictor = call.choose(served, request.path_params.get("version"))
         body = await self.bodies.read(request)
         if is_form(request.headers):
-            rows = await _read_form(predictor.task, request, body)
+            rows = await self._form(predictor.task, request, body)
         else:
             limits = self.caps.json, longest_string(predictor.task)
             try:
-                inputs = _inputs(await _aside(len(body), lambda: strict_json.loads(body, *limits)))
+                inputs = _inputs(await aside(len(body), lambda: strict_json.loads(body, *limits)))
             except BadRequestError as error:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
-            rows = await _read(predictor.task, predictor.task.read_inputs, inputs, len(body))
+            rows = await self._read(predictor.task, predictor.task.read_inputs, inputs, len(body))
         with self.departures.watched(request):
             tensors = await self._predict(call, served, predictor, rows)
         predictions = predictor.task.answers(tensors)
@@ -279,6 +278,22 @@ class Inference:
                 "predictions": predictions,
             }
         )
+
+    async def _form(self, task: Task, request: Request, body: bytes) -> list[Any]:
+        if not task.suffixes:
+            raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
+        files = await read_files(request.headers, body)
+        items = np.empty(len(files), object)
+        items[:] = files
+        tensors = {task.request_tensors()[0].name: items}
+        return await self._read(task, task.rows, tensors, len(body))
+
+    async def _read(
+        self, task: Task, read: Callable[[Any], list[Any]], given: Any, size: int
+    ) -> list[Any]:
+        """Rows from a request of so many bytes."""
+        rows = partial(read, given)
+        return await (self.looks.at(size, rows) if task.suffixes else aside(size, rows))
 
     async def _predict(
         self, call: Call, served: Served, predictor: Predictor, rows: Sequence[Any]
@@ -317,12 +332,6 @@ def longest_string(task: Task) -> int | None:
     return None if task.suffixes or task.records else task.longest_text
 
 
-async def _aside(size: int, call: Callable[[], T]) -> T:
-    """What a call says that works through so many bytes. If they are many nobody waits for it
-    longer than threads take turns."""
-    return await asyncio.to_thread(call) if size > LARGE else call()
-
-
 def _inputs(asked: Any) -> list[Any]:
     if not isinstance(asked, dict) or set(asked) != {"inputs"}:
         raise BadRequestError('The body must be {"inputs": [...]}.')
@@ -330,21 +339,6 @@ def _inputs(asked: Any) -> list[Any]:
     if not isinstance(inputs, list) or not inputs:
         raise BadRequestError("'inputs' must be a list with at least one item.")
     return inputs
-
-
-async def _read_form(task: Task, request: Request, body: bytes) -> list[Any]:
-    if not task.suffixes:
-        raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
-    files = await read_files(request.headers, body)
-    items = np.empty(len(files), object)
-    items[:] = files
-    return await _read(task, task.rows, {task.request_tensors()[0].name: items}, len(body))
-
-
-async def _read(task: Task, read: Callable[[Any], list[Any]], given: Any, size: int) -> list[Any]:
-    """Rows from a request of so many bytes. To look into files takes time whatever their size: two
-    kilobytes of OGG can hold libvorbis up for seconds."""
-    return await _aside(LARGE + 1 if task.suffixes else size, lambda: read(given))
 
 
 def _ok(ready: bool) -> int:
