@@ -19,15 +19,20 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Measured:
-    """Latencies in seconds of the answers to what was sent from `begin` on."""
+    """How many answers came from `begin` on, and the latencies in seconds of those to what was sent
+    from then on: of a rate the answers to what was sent before are a part."""
 
     begin: float
+    answers: int = 0
     latencies: list[float] = field(default_factory=list)
     failures: int = 0
 
     def add(self, sent: float, answered: bool) -> None:
+        now = time.perf_counter()
+        if now >= self.begin:
+            self.answers += answered
         if sent >= self.begin:
-            self.latencies.append(time.perf_counter() - sent)
+            self.latencies.append(now - sent)
             self.failures += not answered
 
 
@@ -121,7 +126,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "rate": len(ordered) / float(seconds),
+                "rate": measured.answers / float(seconds),
                 "p50_ms": 1000 * ordered[len(ordered) // 2],
                 "p99_ms": 1000 * ordered[int(len(ordered) * 0.99)],
                 "failures": measured.failures,
