@@ -78,7 +78,7 @@ def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None
         (["models", "show", "reviews/one"], "A version is a number such as reviews/1"),
         (["adaptations", "show", "a-0"], "Unknown adaptation 'a-0'"),
         (["endpoints", "rollback", "nothing"], "Unknown endpoint 'nothing'"),
-        (["endpoints", "promote", "nothing", "1"], "Unknown version of 'nothing' '1'"),
+        (["endpoints", "promote", "nothing", "1"], "Unknown model 'nothing'"),
         (["predict", "nothing", "text"], "Unknown endpoint 'nothing'"),
         (["predict", "nothing"], "Give texts, or files with --file"),
         (["nothing"], "No such command"),

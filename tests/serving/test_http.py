@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from regraft.contract import TensorSpec
-from regraft.errors import OverloadedError, UnknownNameError
+from regraft.errors import OverloadedError, TooLargeError, UnknownNameError
 from regraft.registry.endpoint_table import Route, Tried
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
@@ -51,6 +51,12 @@ class Task:
 class FakeBatcher:
     """Predicts at once; a row `boom` breaks the model, a row `full` finds the queue full."""
 
+    most = 500
+
+    def check(self, rows: int) -> None:
+        if rows > self.most:
+            raise TooLargeError(f"At most {self.most} rows.")
+
     async def predict(self, predictor: Any, rows: list[str], **given: Any) -> dict[str, Any]:
         if "boom" in rows or ("odd" in rows and predictor.version == 5):
             raise RuntimeError("/secret/path broke")
@@ -65,6 +71,9 @@ class StuckBatcher:
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
+
+    def check(self, rows: int) -> None:
+        pass
 
     async def predict(self, predictor: Any, rows: list[str], **given: Any) -> dict[str, Any]:
         self.asked.set()
@@ -187,6 +196,23 @@ def test_bodies_are_capped(http: TestClient) -> None:
     assert http.post("/models/m/predict", content=b" " * 10_001).status_code == 413
     long = json.dumps({"inputs": ["a" * 6_000]})
     assert http.post("/models/m/predict", content=long).status_code == 413
+
+
+def test_too_many_rows_are_refused_before_they_are_looked_at(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeBatcher, "most", 2)
+    for read in ("rows", "read_inputs"):
+        monkeypatch.setattr(Task, read, lambda *_: pytest.fail("looked at"))
+    many = ["a"] * 3
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [3], "data": many}
+    for path, given in (
+        ("/models/m/predict", {"json": {"inputs": many}}),
+        ("/models/m/predict", {"files": [("file", ("a.txt", b"abc"))] * 3}),
+        ("/v2/models/m/infer", {"json": {"inputs": [tensor]}}),
+    ):
+        answer = http.post(path, **given)
+        assert (answer.status_code, answer.json()) == (413, {"error": "At most 2 rows."})
 
 
 def test_the_bare_mount_answers_without_a_redirect(recorder: Recorder, tmp_path: Path) -> None:

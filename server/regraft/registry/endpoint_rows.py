@@ -81,15 +81,22 @@ def _endpoint(row: "Row[Any]", trial: Trial | None, place: "Row[Any] | None") ->
     return Endpoint(row.name, row.version, row.previous, row.revision, changed, **more)
 
 
-def allowed_version(connection: Connection, name: str, version: int, force: bool) -> None:
-    """UnknownNameError if there is no such version, ConflictError if its verdict is negative,
-    unless `force`."""
-    query = select(schema.versions.c.version, schema.versions.c.summary)
-    rows = connection.execute(query.where(schema.versions.c.name == name)).all()
-    known = {row.version: row.summary for row in rows}
+def check_version(connection: Connection, name: str, version: int, view: View) -> None:
+    """UnknownNameError, with those that are seen, if there is no such model or version."""
+    columns = schema.versions.c
+    known = connection.scalars(select(columns.version).where(columns.name == name)).all()
+    if not known:
+        names = select(columns.name).where(seen(view, columns.name)).distinct()
+        raise UnknownNameError("model", name, connection.scalars(names).all())
     if version not in known:
         raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
-    if known[version].get("verdict") == "negative" and not force:
+
+
+def check_verdict(connection: Connection, name: str, version: int) -> None:
+    """ConflictError if the version's verdict is negative."""
+    columns = schema.versions.c
+    query = select(columns.summary).where(columns.name == name, columns.version == version)
+    if (connection.scalar(query) or {}).get("verdict") == "negative":
         raise ConflictError(
             f"Transfer made version {version} of '{name}' worse than a baseline: its verdict is "
             "negative, so that the endpoint stays. To move it nevertheless, promote with force."

@@ -11,8 +11,9 @@ from regraft.errors import ConflictError, UnknownNameError
 from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
-    allowed_version,
     check_match,
+    check_verdict,
+    check_version,
     current_table,
     end_trial,
     move,
@@ -70,7 +71,9 @@ class ModelRegistry:
         with self.engine.begin() as connection:
             check_seen(connection, "model", name, self.view)
             check_match(connection, name, match)
-            allowed_version(connection, name, version, force)
+            check_version(connection, name, version, self.view)
+            if not force:
+                check_verdict(connection, name, version)
             table = move(connection, name, version, "promote")
         table.write(self.tables)
         return self.endpoint(name)

@@ -4,18 +4,19 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from regraft.errors import ConflictError, UnknownNameError
+from regraft.errors import ConflictError
 from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
     check_match,
+    check_version,
     current_table,
     end_trial,
     endpoint_row,
     record,
     trials,
 )
-from regraft.registry.owners import check_seen, seen
+from regraft.registry.owners import check_seen
 
 
 class RemovalRegistry:
@@ -47,7 +48,7 @@ class RemovalRegistry:
         """Forget a version; ConflictError while it answers or is tried."""
         with self.engine.begin() as connection:
             check_seen(connection, "model", name, self.view)
-            self._check_known(connection, name, version)
+            check_version(connection, name, version, self.view)
             _check_idle(connection, name, version)
             columns = schema.versions.c
             connection.execute(
@@ -63,15 +64,6 @@ class RemovalRegistry:
             record(connection, name, version, "delete")
             changed = current_table(connection)
         changed.write(self.tables)
-
-    def _check_known(self, connection: Connection, name: str, version: int) -> None:
-        columns = schema.versions.c
-        known = connection.scalars(select(columns.version).where(columns.name == name)).all()
-        if not known:
-            names = select(columns.name).where(seen(self.view, columns.name)).distinct()
-            raise UnknownNameError("model", name, connection.scalars(names).all())
-        if version not in known:
-            raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
 
 
 def _check_idle(connection: Connection, name: str, version: int) -> None:

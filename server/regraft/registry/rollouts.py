@@ -11,8 +11,9 @@ from regraft.errors import ConflictError, InvalidInputError
 from regraft.identity.caller import EVERYTHING, View
 from regraft.registry import schema
 from regraft.registry.endpoint_rows import (
-    allowed_version,
     check_match,
+    check_verdict,
+    check_version,
     current_table,
     end_trial,
     endpoint_row,
@@ -51,7 +52,9 @@ class RolloutRegistry:
             check_seen(connection, "endpoint", name, self.view)
             check_match(connection, name, match)
             row = endpoint_row(connection, name)
-            allowed_version(connection, name, version, force)
+            check_version(connection, name, version, self.view)
+            if not force:
+                check_verdict(connection, name, version)
             if row.version == version:
                 raise ConflictError(f"Version {version} of '{name}' answers already.")
             end_trial(connection, name)

@@ -114,10 +114,7 @@ class Batcher:
     ) -> Tensors:
         """Response tensors for the rows of one request, in order; `later`: once nobody waits. The
         batches that they were in are added to `batches`."""
-        if len(rows) > self.limits.queued_rows:
-            raise TooLargeError(
-                f"The request has {len(rows)} rows; at most {self.limits.queued_rows} are taken."
-            )
+        self.check(len(rows))
         waiting = self.queued + self.coming
         if waiting + len(rows) > self.limits.queued_rows:
             raise OverloadedError(f"The queue is full: {waiting} rows are waiting.")
@@ -125,6 +122,13 @@ class Batcher:
             if not predictor.backbone.loaded:
                 await self._fetch(predictor.backbone, len(rows))
             return await self._predict(predictor, rows, later, batches)
+
+    def check(self, rows: int) -> None:
+        """TooLargeError if no request may have so many rows."""
+        if rows > self.limits.queued_rows:
+            raise TooLargeError(
+                f"The request has {rows} rows; at most {self.limits.queued_rows} are taken."
+            )
 
     async def _fetch(self, backbone: Backbone, rows: int) -> None:
         """Rows that wait for their backbone count as waiting."""

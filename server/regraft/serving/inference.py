@@ -250,6 +250,7 @@ class Inference:
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
         check_tensors(predictor.alternatives, asked.tensors)
+        self.batcher.check(len(next(iter(asked.tensors.values()))))
         return await self._read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
 
     async def predict(self, request: Request, call: Call) -> Response:
@@ -266,6 +267,7 @@ class Inference:
             except BadRequestError as error:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
+            self.batcher.check(len(inputs))
             rows = await self._read(predictor.task, predictor.task.read_inputs, inputs, len(body))
         with self.departures.watched(request):
             tensors = await self._predict(call, served, predictor, rows)
@@ -283,6 +285,7 @@ class Inference:
         if not task.suffixes:
             raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
         files = await read_files(request.headers, body)
+        self.batcher.check(len(files))
         items = np.empty(len(files), object)
         items[:] = files
         tensors = {task.request_tensors()[0].name: items}
