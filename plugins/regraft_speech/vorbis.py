@@ -8,13 +8,14 @@ is not exactly as there is refused: the decoder must not find packets other than
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 
 from regraft import InvalidInputError
 
 MOST_ENTRIES = 2**14
 MOST_VALUES = 2**19
-"""Of one codebook, and of all together. libvorbis itself writes up to 6,561, and 88,000."""
+"""Of one codebook, and of all of a header. libvorbis itself writes up to 6,561, and 88,000."""
 MOST_BYTES = 2**17
 """Of the header that holds codebooks; libvorbis itself writes some 5,000."""
 MOST_PAGES = 1_000
@@ -36,12 +37,12 @@ def check_tables(content: bytes) -> None:
     headers = [packet for packet in islice(packets, 2) if packet.startswith(b"\x05vorbis")]
     if any(len(header) > MOST_BYTES for header in headers):
         raise _damaged()
-    sizes = [size for header in headers for size in _codebooks(header)]
-    values = sum(dimensions * entries for dimensions, entries in sizes)
-    if values > MOST_VALUES or any(entries > MOST_ENTRIES for _, entries in sizes):
-        raise InvalidInputError(
-            f"The OGG file declares tables of {values:,} values; encoders write far fewer."
-        )
+    for header in headers:
+        values, entries = _tables(header)
+        if values > MOST_VALUES or entries > MOST_ENTRIES:
+            raise InvalidInputError(
+                f"The OGG file declares tables of {values:,} values; encoders write far fewer."
+            )
 
 
 def _packets(content: bytes) -> Iterator[bytes]:
@@ -85,6 +86,14 @@ def _sum(page: bytes) -> int:
     blank = page[: CHECKSUM.start] + bytes(4) + page[CHECKSUM.stop :]
     found = zlib.crc32(blank.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{found:032b}"[::-1], 2)
+
+
+@lru_cache(64)
+def _tables(header: bytes) -> tuple[int, int]:
+    """Values of all codebooks, and entries of the largest. Files of one origin share a header."""
+    sizes = list(_codebooks(header))
+    values = sum(dimensions * entries for dimensions, entries in sizes)
+    return values, max((entries for _, entries in sizes), default=0)
 
 
 def _codebooks(header: bytes) -> Iterator[tuple[int, int]]:
