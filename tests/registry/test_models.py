@@ -9,7 +9,7 @@ import pytest
 
 from regraft.domain import Blob, ModelVersion
 from regraft.errors import ConflictError, UnknownNameError
-from regraft.registry.endpoint_table import KEPT, EndpointTable, Route, revisions
+from regraft.registry.endpoint_table import KEPT, Before, EndpointTable, Route, revisions
 from regraft.registry.models import ModelRegistry
 from regraft.registry.store import Registry
 
@@ -76,7 +76,7 @@ def test_first_version_makes_the_endpoint_and_the_next_replaces_it(models: Model
     publish(models)
     endpoint = models.endpoint("model")
     assert (endpoint.version, endpoint.previous) == (2, 1)
-    assert latest(models).routes == (Route("model", 2, "a" * 64),)
+    assert latest(models).routes == (Route("model", 2, "a" * 64, before=Before(1, "a" * 64)),)
 
 
 def test_version_that_is_not_promoted_answers_nothing(models: ModelRegistry) -> None:

@@ -100,6 +100,19 @@ def test_a_damaged_version_leaves_the_old_one_serving(server: Server) -> None:
     assert tally.failures == []
 
 
+def test_a_replica_that_never_had_the_version_before_a_damaged_one_answers_with_it(
+    server: Server,
+) -> None:
+    """Both are published between two looks of a replica at the table."""
+    models, tweets = server.registry.models, server.registry.models.version("tweets")
+    models.publish("late", tweets.manifest, summary(tweets), promote=True)
+    broken = server.home.blobs.put(b'{"format": 1, "nonsense": true}')
+    models.publish("late", broken, summary(tweets), promote=True)
+    wait_until(lambda: _all_answer(server, "late", "1"), 10, "both replicas with version 1")
+    assert _failed(server, "late")
+    models.promote("late", 1)
+
+
 def _failed(server: Server, name: str) -> bool:
     """Whether a replica tells why the version that should answer does not."""
     return name in httpx.get(f"{server.url}/v2/health/ready").json().get("failed", {})

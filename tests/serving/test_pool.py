@@ -4,12 +4,13 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from regraft.errors import NotReadyError, UnknownNameError
-from regraft.registry.endpoint_table import EndpointTable, Route, Tried
-from regraft.serving.pool import VISIT_SECONDS, Pool
+from regraft.registry.endpoint_table import Before, EndpointTable, Route, Tried
+from regraft.serving.pool import VISIT_SECONDS, Failure, Pool
 
 
 class Opening(Pool):
@@ -69,6 +70,29 @@ def test_a_version_that_cannot_be_loaded_leaves_the_old_one_and_is_told(tmp_path
         assert set(served.failures) == {("a", 2), ("b", 1)}
         with pytest.raises(NotReadyError, match="could not be loaded"):
             served.find("b")
+
+    asyncio.run(scenario())
+
+
+def test_a_new_replica_answers_with_the_version_before_one_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        served.broken = frozenset({"bad", "worse"})
+        good, worse = Before(1, "good"), Before(1, "worse")
+        routes = (Route("a", 2, "bad", before=good), Route("b", 2, "bad", before=worse))
+        EndpointTable(1, routes).write(tmp_path)
+        await served.refresh()
+        assert served.find("a").stable.version == 1
+        assert served.failure("a") == Failure(Route("a", 2, "bad"), ANY, ANY)
+        with pytest.raises(NotReadyError, match="version 2 could not be loaded"):
+            served.find("b")
+        served.broken = frozenset()
+        monkeypatch.setattr("regraft.serving.pool.time.monotonic", lambda: 1e12)
+        await served.refresh()
+        assert [served.find(name).stable.version for name in "ab"] == [2, 2]
+        assert served.failures.keys() <= {("b", 1)}
 
     asyncio.run(scenario())
 

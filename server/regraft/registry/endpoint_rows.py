@@ -11,7 +11,7 @@ from regraft.domain import Endpoint, Placement, Trial
 from regraft.errors import ChangedError, ConflictError, UnknownNameError
 from regraft.identity.caller import DEFAULT_PROJECT, EVERYTHING, View
 from regraft.registry import schema
-from regraft.registry.endpoint_table import EndpointTable, Route, Tried
+from regraft.registry.endpoint_table import Before, EndpointTable, Route, Tried
 from regraft.registry.owners import seen
 from regraft.registry.paging import WHOLE, Order, Page, Window
 
@@ -146,7 +146,11 @@ def current_table(connection: Connection) -> EndpointTable:
     """What replicas are to serve, as of this transaction."""
     revision = connection.scalar(select(func.max(schema.revisions.c.revision)))
     columns, endpoints, tried = schema.versions.c, schema.endpoints.c, schema.trials.c
-    wanted = union(select(endpoints.name, endpoints.version), select(tried.name, tried.version))
+    wanted = union(
+        select(endpoints.name, endpoints.version),
+        select(endpoints.name, endpoints.previous),
+        select(tried.name, tried.version),
+    )
     query = select(columns.name, columns.version, columns.manifest)
     rows = connection.execute(query.where(tuple_(columns.name, columns.version).in_(wanted)))
     manifests = {(row.name, row.version): row.manifest for row in rows}
@@ -157,6 +161,8 @@ def current_table(connection: Connection) -> EndpointTable:
         if one.trial is not None:
             manifest = manifests[one.name, one.trial.version]
             beside = Tried(one.trial.version, manifest, one.trial.mode, one.trial.share)
-        own = (beside, one.placed, owners.get(one.name, DEFAULT_PROJECT))
+        last = manifests.get((one.name, one.previous)) if one.previous else None
+        before = Before(one.previous, last) if one.previous and last else None
+        own = (beside, one.placed, owners.get(one.name, DEFAULT_PROJECT), before)
         routes.append(Route(one.name, one.version, manifests[one.name, one.version], *own))
     return EndpointTable(revision or 0, tuple(routes))

@@ -22,9 +22,18 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Before:
+    """The version that answered until the one that shall took its place."""
+
+    version: int
+    manifest: str
+
+
+@dataclass(frozen=True)
 class Route:
     """One endpoint of the table, and the manifest of the version that it serves. The replicas of a
-    `dedicated` one are its own."""
+    `dedicated` one are its own. A replica that cannot load the version and has none yet answers
+    with the one `before`."""
 
     name: str
     version: int
@@ -32,6 +41,7 @@ class Route:
     tried: Tried | None = None
     dedicated: bool = False
     project: str = DEFAULT_PROJECT
+    before: Before | None = None
 
     def versions(self) -> "tuple[Route, ...]":
         """The version that answers, then the one that is tried, each as a route by itself."""
@@ -39,6 +49,12 @@ class Route:
         if self.tried is None:
             return (stable,)
         return stable, Route(self.name, self.tried.version, self.tried.manifest)
+
+    def fallback(self) -> "Route | None":
+        """The version before, as a route by itself."""
+        if self.before is None:
+            return None
+        return Route(self.name, self.before.version, self.before.manifest)
 
 
 @dataclass(frozen=True)
@@ -61,8 +77,9 @@ class EndpointTable:
 
 
 def _route(content: dict[str, Any]) -> Route:
-    tried = content.get("tried")
-    return Route(**{**content, "tried": tried and Tried(**tried)})
+    tried, before = content.get("tried"), content.get("before")
+    versions = {"tried": tried and Tried(**tried), "before": before and Before(**before)}
+    return Route(**{**content, **versions})
 
 
 def revisions(directory: Path) -> list[int]:

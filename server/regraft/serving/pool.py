@@ -37,7 +37,8 @@ class Failure:
 
 class Pool:
     """Loads what the newest table names. A version is loaded and warmed beside the old one and then
-    takes its place; if it cannot be loaded the old one stays and the failure is told.
+    takes its place; if it cannot be loaded the old one stays, or comes where a replica is new, and
+    the failure is told.
 
     Of backbones it keeps so many bytes in memory as `limit` says.
 
@@ -172,7 +173,7 @@ class Pool:
         """Load what the route wants, and let it answer; as much of it as can be loaded."""
         newest, *rest = [await self._loaded(one) for one in route.versions()]
         known = self.served.get(route.name)
-        stable = newest or (known.stable if known else None)
+        stable = newest or (known.stable if known else await self._last(route))
         if stable is None:
             await self._tell()
             return
@@ -184,6 +185,11 @@ class Pool:
         if gone:
             gc.collect()
         await self._tell()
+
+    async def _last(self, route: Route) -> Predictor | None:
+        """The version before, for a replica that has none yet."""
+        before = route.fallback()
+        return await self._loaded(before) if before else None
 
     async def _tell(self) -> None:
         async with self._changed:
