@@ -9,16 +9,22 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
+from typing import NamedTuple
 
 from regraft import InvalidInputError
 
-MOST_ENTRIES = 2**14
-MOST_VALUES = 2**19
-"""Of one codebook, and of all of a header. libvorbis itself writes up to 6,561, and 88,000."""
+MOST_DIMENSIONS = 8
+MOST_ENTRIES = 2**13
+MOST_VALUES = 2**18
+"""Of one codebook, and of all of a header. libvorbis itself writes up to 8, 6,561 and 88,000."""
+MOST_BITS = 24
+"""Of both of a codebook together: libvorbis refuses others, which stand for nothing then. By chance
+one in two hundred headers has bits that look like a codebook's beginning."""
 MOST_BYTES = 2**17
-"""Of the header that holds codebooks; libvorbis itself writes some 5,000."""
-MOST_PAGES = 1_000
+"""Of the header that holds codebooks; libvorbis itself writes up to 11,000."""
+MOST_PAGES = 20_000
+"""To the end of the headers, of which one may hold a picture; programs write 4 KiB a page."""
+IDENTITY = struct.Struct("<7sIBIiiiBB")
 PAGE = struct.Struct("<4sBBqIIIB")
 CHECKSUM = slice(22, 26)
 CONTINUED = 1
@@ -32,34 +38,47 @@ def check_tables(content: bytes) -> None:
     if not content.startswith(b"OggS"):
         return
     packets = _packets(content)
-    if not next(packets, b"").startswith(b"\x01vorbis"):
+    first = next(packets, b"")
+    if not first.startswith(b"\x01vorbis"):
         return
-    headers = [packet for packet in islice(packets, 2) if packet.startswith(b"\x05vorbis")]
-    if any(len(header) > MOST_BYTES for header in headers):
+    comment, header = next(packets, b""), next(packets, b"")
+    named = comment.startswith(b"\x03vorbis") and header.startswith(b"\x05vorbis")
+    if not named or not _begins_well(content, first) or len(header) > MOST_BYTES:
         raise _damaged()
-    for header in headers:
-        values, entries = _tables(header)
-        if values > MOST_VALUES or entries > MOST_ENTRIES:
-            raise InvalidInputError(
-                f"The OGG file declares tables of {values:,} values; encoders write far fewer."
-            )
+    values, entries, dimensions = _tables(header)
+    if values > MOST_VALUES or entries > MOST_ENTRIES or dimensions > MOST_DIMENSIONS:
+        raise InvalidInputError(
+            f"The OGG file declares tables of {values:,} values; encoders write far fewer."
+        )
+
+
+def _begins_well(content: bytes, first: bytes) -> bool:
+    """Whether the first packet is right and alone on its page (4.2.2 of the specification, A.2):
+    where it is not, libsndfile loses the memory that it has taken by then."""
+    if len(first) != IDENTITY.size or content[PAGE.size - 1] != 1:
+        return False
+    _, layout, channels, rate, _, _, _, blocks, end = IDENTITY.unpack(first)
+    short, long = blocks & 15, blocks >> 4
+    return not layout and channels > 0 and rate > 0 and 6 <= short <= long <= 13 and end & 1 == 1
 
 
 def _packets(content: bytes) -> Iterator[bytes]:
     """Those of the stream that the first page belongs to."""
-    start, stream, begun = 0, None, bytearray()
+    start, stream, number, begun = 0, None, 0, bytearray()
     for _ in range(MOST_PAGES):
         if start == len(content):
             return
-        serial, continued, lengths, body = _page(content, start)
-        start += PAGE.size + len(lengths) + len(body)
-        if serial != (stream := serial if stream is None else stream):
+        page = _page(content, start)
+        start += PAGE.size + len(page.lengths) + len(page.body)
+        if stream is None:
+            stream, number = page.stream, page.number
+        if page.stream != stream:
             continue
-        if continued != bool(begun):
+        if page.continued != bool(begun) or page.number != number:
             raise _damaged()
-        position = 0
-        for length in lengths:
-            begun += body[position : position + length]
+        position, number = 0, number + 1
+        for length in page.lengths:
+            begun += page.body[position : position + length]
             position += length
             if length < 255:
                 yield bytes(begun)
@@ -67,18 +86,27 @@ def _packets(content: bytes) -> Iterator[bytes]:
     raise _damaged()
 
 
-def _page(content: bytes, start: int) -> tuple[int, bool, bytes, bytes]:
-    """Serial number, whether it goes on with a packet, lengths of segments, and these."""
+class Page(NamedTuple):
+    """What a page says of itself, the lengths of its segments, and these."""
+
+    stream: int
+    number: int
+    continued: bool
+    lengths: bytes
+    body: bytes
+
+
+def _page(content: bytes, start: int) -> Page:
     head = content[start : start + PAGE.size]
     if len(head) < PAGE.size:
         raise _damaged()
-    sign, layout, flags, _, serial, _, checksum, count = PAGE.unpack(head)
+    sign, layout, flags, _, stream, number, checksum, count = PAGE.unpack(head)
     begin = start + PAGE.size + count
     lengths = content[start + PAGE.size : begin]
     end = begin + sum(lengths)
     if sign != b"OggS" or layout or end > len(content) or checksum != _sum(content[start:end]):
         raise _damaged()
-    return serial, bool(flags & CONTINUED), lengths, content[begin:end]
+    return Page(stream, number, bool(flags & CONTINUED), lengths, content[begin:end])
 
 
 def _sum(page: bytes) -> int:
@@ -89,11 +117,17 @@ def _sum(page: bytes) -> int:
 
 
 @lru_cache(64)
-def _tables(header: bytes) -> tuple[int, int]:
-    """Values of all codebooks, and entries of the largest. Files of one origin share a header."""
-    sizes = list(_codebooks(header))
+def _tables(header: bytes) -> tuple[int, int, int]:
+    """Values of all codebooks, entries of the largest, and dimensions. Files of one origin share a
+    header."""
+    sizes = [
+        (max(1, dimensions), entries)
+        for dimensions, entries in _codebooks(header)
+        if dimensions.bit_length() + entries.bit_length() <= MOST_BITS
+    ]
     values = sum(dimensions * entries for dimensions, entries in sizes)
-    return values, max((entries for _, entries in sizes), default=0)
+    entries = max((entries for _, entries in sizes), default=0)
+    return values, entries, max((dimensions for dimensions, _ in sizes), default=0)
 
 
 def _codebooks(header: bytes) -> Iterator[tuple[int, int]]:

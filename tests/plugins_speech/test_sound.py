@@ -71,6 +71,27 @@ def test_so_many_stay_open_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert duration(copy.deepcopy(sounds[0])) == duration(content)
 
 
+def test_one_that_took_long_to_open_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft_speech.sound.QUICK", 0)
+    sound = Sound.of(written(wave()))
+    assert not sound.kept
+    assert len(decode(sound)[0]) == len(wave())
+
+
+@pytest.mark.parametrize(("flags", "footer"), [(0, b""), (0x10, b"3DI\4\0\x10\0\0\1\4")])
+@pytest.mark.parametrize("kind", ["MP3", "FLAC"])
+def test_tags_before_the_sound_are_skipped(kind: str, flags: int, footer: bytes) -> None:
+    content = written(wave(), kind=kind)
+    tag = b"ID3\4\0" + bytes([flags]) + b"\0\0\1\4" + bytes(132) + footer
+    expected, rate = decode(content)
+    for tags in (tag, tag * 2):
+        values, found = decode(tags + content)
+        assert found == rate
+        np.testing.assert_array_equal(values, expected)
+    with pytest.raises(InvalidInputError, match="WAV, FLAC, OGG and MP3"):
+        decode(tag * 9 + content)
+
+
 def test_channels_are_averaged() -> None:
     values, _ = decode(written(wave(channels=2)))
     np.testing.assert_allclose(values, 0.75 * wave()[:, 0], atol=1e-4)
@@ -110,13 +131,21 @@ def test_wav_of_unknown_size_is_read_to_its_end() -> None:
         (b"", "WAV, FLAC, OGG and MP3"),
         (b"hello, I am a text", "WAV, FLAC, OGG and MP3"),
         (written(wave(0)), "holds no sound"),
-        (written(wave(), kind="AIFF"), "kind AIFF cannot be used"),
+        (written(wave(), kind="AIFF"), "WAV, FLAC, OGG and MP3"),
         (written(wave(), rate=100), "sample rate of 100 Hz"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(content: bytes, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         decode(content)
+
+
+def test_a_wav_of_many_cue_lists_is_refused_before_they_are_read() -> None:
+    content = written(wave())
+    cue = b"cue " + struct.pack("<II", 4, 1000)
+    assert len(decode(content + 16 * cue)[0]) == len(wave())
+    with pytest.raises(InvalidInputError, match="cue points"):
+        decode(content + 100_000 * cue)
 
 
 def test_ten_minutes_are_refused_by_the_header_alone() -> None:

@@ -40,7 +40,8 @@ def setup(books: Sequence[tuple[int, int]]) -> bytes:
     bits = Bits()
     bits.put((5, 8), (int.from_bytes(b"vorbis", "little"), 48), (len(books) - 1, 8))
     for dimensions, power in books:
-        entries, values = 2**power, max(1, int((2**power) ** (1 / dimensions) + 1e-9))
+        entries = 2**power
+        values = int(entries ** (1 / dimensions) + 1e-9) if dimensions else 1
         bits.put((0x564342, 24), (dimensions, 16), (entries, 24))
         bits.put((1, 1), (power - 1, 5), (entries, power + 1))
         bits.put((1, 4), (0, 32), (0, 32), (0, 4), (0, 1), (0, values))
@@ -103,7 +104,9 @@ def test_other_contents_are_not_looked_at() -> None:
         check_tables(content)
 
 
-@pytest.mark.parametrize("books", [[(16, 18)], [(1, 15)], [(16, 14)] * 3, [(16, 18)] * 255])
+@pytest.mark.parametrize(
+    "books", [[(16, 18)], [(1, 14)], [(9, 2)], [(8, 12)] * 9, [(0, 13)] * 255, [(16, 18)] * 255]
+)
 def test_tables_that_no_encoder_writes_are_refused_at_once(books: list[tuple[int, int]]) -> None:
     content = vorbis(*books)
     assert len(content) < 6_000
@@ -140,12 +143,64 @@ def test_codebooks_behind_another_stream_or_over_two_pages_are_found() -> None:
         page(1, COMMENT, setup([(16, 18)]), flags=1),
         page(1, b"", serial=9) * MOST_PAGES + page(1, COMMENT, setup([(16, 18)])),
         page(1, COMMENT)[:20],
+        b"",
+        page(1, COMMENT),
+        page(1, COMMENT) + page(3, setup([(4, 10)])),
+        page(1, setup([(4, 10)]), COMMENT),
     ],
-    ids=["between", "checksum", "continued", "many pages", "cut"],
+    ids=[
+        "between",
+        "checksum",
+        "continued",
+        "many pages",
+        "cut",
+        "one header",
+        "two headers",
+        "a page is missing",
+        "another order",
+    ],
 )
 def test_pages_that_a_decoder_could_read_otherwise_are_refused(pages: bytes) -> None:
     with pytest.raises(InvalidInputError, match="damaged"):
         check_tables(page(0, IDENTITY, flags=2) + pages)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        IDENTITY + b"more",
+        IDENTITY[:-1] + b"\0",
+        IDENTITY[:11] + b"\0" + IDENTITY[12:],
+        IDENTITY[:-2] + b"\x5e\1",
+    ],
+    ids=["long", "no end", "no channels", "blocks"],
+)
+def test_a_first_header_that_libvorbis_refuses_is_refused_before(identity: bytes) -> None:
+    """It would keep the memory that the others take."""
+    with pytest.raises(InvalidInputError, match="damaged"):
+        check_tables(page(0, identity, flags=2) + page(1, COMMENT, setup([(4, 10)])))
+
+
+def test_a_header_with_a_large_picture_is_taken() -> None:
+    """Some programs write pages of four kilobytes."""
+    picture, parts = COMMENT + bytes(5_000_000), []
+    most = 16 * 255
+    for start in range(0, len(picture), most):
+        part = picture[start : start + most]
+        lengths = b"\xff" * (len(part) // 255) + bytes([len(part) % 255])[: len(part) < most]
+        parts.append(framed(1 + len(parts), lengths, part, int(start > 0), 7, 0))
+    end = page(1 + len(parts), setup([(4, 10)])) + page(2 + len(parts), bytes(10), flags=4, ends=9)
+    check_tables(page(0, IDENTITY, flags=2) + b"".join(parts) + end)
+
+
+@pytest.mark.parametrize("size", [0, 1, 10])
+def test_a_tag_before_it_hides_nothing(size: int) -> None:
+    """libsndfile skips such tags, and begins to read what follows."""
+    for padding in (0, 2, size, size + 2):
+        tag = b"ID3\3\0\0\0\0\0" + bytes([size]) + bytes(padding)
+        for tags in (tag, tag * 3):
+            with pytest.raises(InvalidInputError):
+                Sound.of(tags + vorbis((16, 18)))
 
 
 @given(st.integers(0, 5_000), st.binary(min_size=1, max_size=8), st.booleans())

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from regraft.serving import aside
-from regraft.serving.aside import FILES, LONG, Looks
+from regraft.serving.aside import FILES, LONG, MOST, Looks
 
 
-def where(look: Looks, size: int, seconds: float = 0.0) -> Any:
+def where(look: Looks, size: int, seconds: float = 0.0, files: int = 1) -> Any:
     """Which thread looks, for so long."""
 
     def work() -> Any:
@@ -20,13 +20,15 @@ def where(look: Looks, size: int, seconds: float = 0.0) -> Any:
             pass
         return threading.current_thread()
 
-    return asyncio.run(look.at(size, work))
+    return asyncio.run(look.at(files, size, work))
 
 
 def test_few_bytes_are_looked_at_at_once_and_many_in_a_thread() -> None:
     looks = Looks()
     assert where(looks, FILES) is threading.current_thread()
     assert where(looks, FILES + 1) is not threading.current_thread()
+    assert where(looks, 10, files=MOST) is threading.current_thread()
+    assert where(looks, 10, files=MOST + 1) is not threading.current_thread()
 
 
 def test_after_a_long_look_the_others_are_in_threads_for_a_while(
@@ -51,5 +53,5 @@ def test_a_look_that_fails_says_so_and_counts() -> None:
         raise ValueError("no file")
 
     with pytest.raises(ValueError, match="no file"):
-        asyncio.run(looks.at(10, fail))
+        asyncio.run(looks.at(1, 10, fail))
     assert where(looks, 10) is not threading.current_thread()

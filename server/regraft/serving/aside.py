@@ -10,7 +10,9 @@ LARGE = 2**18
 """Bytes of a request from which on it is read beside the event loop."""
 FILES = 2**16
 """The same where files are looked into: a change of threads takes longer than a look at a few."""
-LONG = 0.005
+MOST = 4
+"""Files of a request of which more are looked at beside the event loop."""
+LONG = 0.002
 """Seconds that no look at files may take, on the event loop."""
 REST = 100
 """So many times as long no other look is taken there."""
@@ -24,14 +26,14 @@ async def aside(size: int, call: Callable[[], T]) -> T:
 
 class Looks:
     """Looks at the headers of files: on the event loop as long as that is quick. Few bytes can take
-    a decoder long; who sends such has a hundredth of the loop's time at most."""
+    a decoder long; all looks that did take a hundredth of the loop's time at most."""
 
     def __init__(self) -> None:
         self.resting = 0.0
 
-    async def at(self, size: int, look: Callable[[], T]) -> T:
-        """What a look at so many bytes of files finds."""
-        if size > FILES or time.monotonic() < self.resting:
+    async def at(self, files: int, size: int, look: Callable[[], T]) -> T:
+        """What a look at so many files finds, that have so many bytes together."""
+        if files > MOST or size > FILES or time.monotonic() < self.resting:
             return await asyncio.to_thread(look)
         begin = time.thread_time()
         try:

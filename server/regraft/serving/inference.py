@@ -250,8 +250,8 @@ class Inference:
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
         check_tensors(predictor.alternatives, asked.tensors)
-        self.batcher.check(len(next(iter(asked.tensors.values()))))
-        return await self._read(predictor.task, predictor.task.rows, asked.tensors, asked.size)
+        amount = len(next(iter(asked.tensors.values()))), asked.size
+        return await self._read(predictor.task, predictor.task.rows, asked.tensors, amount)
 
     async def predict(self, request: Request, call: Call) -> Response:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
@@ -267,8 +267,8 @@ class Inference:
             except BadRequestError as error:
                 hint = FILES_GO if predictor.task.suffixes else ""
                 raise BadRequestError(f"{error}{hint}") from error
-            self.batcher.check(len(inputs))
-            rows = await self._read(predictor.task, predictor.task.read_inputs, inputs, len(body))
+            task, amount = predictor.task, (len(inputs), len(body))
+            rows = await self._read(task, task.read_inputs, inputs, amount)
         with self.departures.watched(request):
             tensors = await self._predict(call, served, predictor, rows)
         predictions = predictor.task.answers(tensors)
@@ -285,18 +285,18 @@ class Inference:
         if not task.suffixes:
             raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
         files = await read_files(request.headers, body)
-        self.batcher.check(len(files))
         items = np.empty(len(files), object)
         items[:] = files
         tensors = {task.request_tensors()[0].name: items}
-        return await self._read(task, task.rows, tensors, len(body))
+        return await self._read(task, task.rows, tensors, (len(files), len(body)))
 
     async def _read(
-        self, task: Task, read: Callable[[Any], list[Any]], given: Any, size: int
+        self, task: Task, read: Callable[[Any], list[Any]], given: Any, amount: tuple[int, int]
     ) -> list[Any]:
-        """Rows from a request of so many bytes."""
-        rows = partial(read, given)
-        return await (self.looks.at(size, rows) if task.suffixes else aside(size, rows))
+        """Rows from a request of so many, and of so many bytes."""
+        (count, size), rows = amount, partial(read, given)
+        self.batcher.check(count)
+        return await (self.looks.at(count, size, rows) if task.suffixes else aside(size, rows))
 
     async def _predict(
         self, call: Call, served: Served, predictor: Predictor, rows: Sequence[Any]
