@@ -57,7 +57,8 @@ def start(home: Home, key: str) -> Iterator[Any]:
         def starter() -> tuple["subprocess.Popen[bytes]", str]:
             command = [*REGRAFT, "serve", "--port", str(port), "--replicas", "1"]
             env = environment(home.root, Path(ray)) | {"REGRAFT_AUTH": "true"}
-            process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+            with said(home).open("ab") as told:
+                process = subprocess.Popen(command, env=env, stderr=told)
             url = f"http://127.0.0.1:{port}"
             wait_until(lambda: process.poll() is None and _answers(url, key), 120, "an answer")
             return process, url
@@ -66,6 +67,11 @@ def start(home: Home, key: str) -> Iterator[Any]:
         for process in instance_processes(home.root):
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+
+def said(home: Home) -> Path:
+    """What servers on this home told whoever started them."""
+    return home.root.parent / "said.txt"
 
 
 def _answers(url: str, key: str) -> bool:
@@ -163,6 +169,8 @@ def test_survives_a_kill_goes_on_with_its_work_stops_soon_and_leaves_nothing(
     assert [version.version for version in registry.models.versions("later")] == [1]
     _check_stop(process, url, key)
     assert instance_processes(home.root) == []
+    last = said(home).read_text().rpartition("starting")[2]
+    assert "failed" not in last, last
 
 
 @contextlib.contextmanager

@@ -130,15 +130,17 @@ def _deploy(
 
 
 def _stop(settings: Settings) -> None:
-    """Serve's draining first; what does not end by itself is ended as an orphan."""
+    """Serve's draining first; what does not end by itself is ended as an orphan. Ray would print
+    that the task failed which it waits for: its process ends itself when all is done."""
     import ray
     from ray import serve
 
     if ray.is_initialized():
-        try:
-            _end_applications(serve, joined=settings.address is not None)
-        finally:
-            ray.shutdown()
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            try:
+                _end_applications(serve, joined=settings.address is not None)
+            finally:
+                ray.shutdown()
 
 
 def _end_applications(serve: Any, joined: bool) -> None:
