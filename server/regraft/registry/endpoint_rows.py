@@ -161,7 +161,7 @@ def current_table(connection: Connection) -> EndpointTable:
         if one.trial is not None:
             manifest = manifests[one.name, one.trial.version]
             beside = Tried(one.trial.version, manifest, one.trial.mode, one.trial.share)
-        last = manifests.get((one.name, one.previous)) if one.previous else None
+        last = manifests.get((one.name, one.previous))
         before = Before(one.previous, last) if one.previous and last else None
         own = (beside, one.placed, owners.get(one.name, DEFAULT_PROJECT), before)
         routes.append(Route(one.name, one.version, manifests[one.name, one.version], *own))
