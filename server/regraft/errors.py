@@ -51,16 +51,18 @@ class DataError(InvalidInputError):
 
 
 class UnknownNameError(RegraftError, LookupError):
-    """A name that nothing here bears; the message lists what there is."""
+    """A name that nothing here, or nothing `of` what is named, bears; the message lists what there
+    is."""
 
     status = 404
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], of: str | None = None) -> None:
         names = sorted(known)
         near = get_close_matches(name, names, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         listed = ", ".join(names) if names else "none"
-        super().__init__(f"Unknown {kind} '{name}'.{hint} Known: {listed}.")
+        where = "" if of is None else f" of '{of}'"
+        super().__init__(f"Unknown {kind} '{name}'{where}.{hint} Known: {listed}.")
 
 
 class TooSlowError(RegraftError):

@@ -31,7 +31,7 @@ def test_a_version_is_found_by_its_number(site):
     missing = site.http.get("/v1/models/tweets/versions/3")
     assert (missing.status_code, missing.json()["detail"]) == (
         404,
-        "Unknown version of 'tweets' '3'. Known: 1, 2.",
+        "Unknown version '3' of 'tweets'. Known: 1, 2.",
     )
 
 

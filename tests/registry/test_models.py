@@ -129,7 +129,7 @@ def test_promoting_the_version_that_answers_keeps_what_a_rollback_goes_to(
 
 def test_unknown_names_list_the_known_ones(models: ModelRegistry) -> None:
     publish(models)
-    with pytest.raises(UnknownNameError, match=r"Unknown version of 'model' '7'.*Known: 1"):
+    with pytest.raises(UnknownNameError, match=r"Unknown version '7' of 'model'.*Known: 1"):
         models.promote("model", 7)
     with pytest.raises(UnknownNameError, match="Did you mean 'model'"):
         models.endpoint("modle")

@@ -135,7 +135,7 @@ def test_an_unknown_name_is_not_waited_for(tmp_path: Path) -> None:
         await served.refresh()
         with pytest.raises(UnknownNameError):
             await asyncio.wait_for(served.waited_for("nope"), 1)
-        with pytest.raises(UnknownNameError, match="version of 'a'"):
+        with pytest.raises(UnknownNameError, match="Unknown version '7' of 'a'"):
             (await served.waited_for("a")).named("7")
 
     asyncio.run(scenario())

@@ -89,7 +89,7 @@ def check_version(connection: Connection, name: str, version: int, view: View) -
         names = select(columns.name).where(seen(view, columns.name)).distinct()
         raise UnknownNameError("model", name, connection.scalars(names).all())
     if version not in known:
-        raise UnknownNameError(f"version of '{name}'", str(version), map(str, known))
+        raise UnknownNameError("version", str(version), map(str, known), name)
 
 
 def check_verdict(connection: Connection, name: str, version: int) -> None:

@@ -18,8 +18,8 @@ from regraft.registry.owners import check_seen
 
 KEPT = 100_000
 """Predictions of an endpoint that are kept, the newest."""
-TOO_MANY = 0.05
-"""How many more there may be for a while, as a share."""
+TOO_MANY = 0.25
+"""How many more there may be for a while, as a share: to forget them reads all that are kept."""
 RECENT = 2_000
 """The newest predictions of a version, of which it is told what it predicts."""
 

@@ -144,7 +144,7 @@ class ModelRegistry:
             if candidate.version == version:
                 return candidate
         known = [str(candidate.version) for candidate in found]
-        raise UnknownNameError(f"version of '{name}'", str(version), known)
+        raise UnknownNameError("version", str(version), known, name)
 
 
 def _last(connection: Connection, name: str) -> int:

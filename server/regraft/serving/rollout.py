@@ -33,7 +33,7 @@ class Served:
         for predictor in self.predictors:
             if str(predictor.version) == version:
                 return predictor
-        raise UnknownNameError(f"version of '{self.stable.name}'", version[:20], self.versions)
+        raise UnknownNameError("version", version[:20], self.versions, self.stable.name)
 
     def choose(self, request: str, version: str | None) -> Predictor:
         """The version for the request of this id: for the same id always the same, on every
