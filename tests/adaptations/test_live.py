@@ -64,6 +64,15 @@ def test_requests_copies_labels_and_drift_are_told_by_version(registry: Registry
     }
 
 
+def test_a_version_that_was_deleted_is_told_no_more(registry: Registry) -> None:
+    statistics = Statistics(registry.home.statistics)
+    for version in ("1", "2"):
+        statistics.request(RequestRecord("m", version, 1, 200, 0.25))
+    statistics.write()
+    registry.removal.delete("m", 1)
+    assert [row["version"] for row in describe_live(registry, "m")] == [2]
+
+
 def test_drift_of_inputs_is_told_of_the_figure_that_is_farthest(tmp_path: Path) -> None:
     registry, rng = Registry(tmp_path), np.random.default_rng(0)
     features = rng.normal(size=(300, 16)).astype(np.float32)

@@ -1,6 +1,7 @@
 """Versions that do worse than the one before are taken back, others are not."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from regraft.domain import Blob
 from regraft.reconcile.guard import WATCHED_SECONDS, Guard, Seen, objection
 from regraft.reconcile.reconciler import Reconciler
-from regraft.registry.feedback import TrueLabel
+from regraft.registry.feedback import Judged, TrueLabel
 from regraft.registry.store import Registry
 from regraft.serving.predictions import Predictions
 from regraft.serving.statistics import Statistics
@@ -46,6 +47,24 @@ def test_a_version_that_may_be_as_good_stays(new: Seen) -> None:
     assert objection(new, FINE) is None
 
 
+def test_two_versions_that_are_as_good_are_seldom_told_apart_however_often_one_looks() -> None:
+    rng, taken = np.random.default_rng(0), 0
+    for _ in range(60):
+        hits = rng.random((2, 2000)) < 0.9
+        seen = np.cumsum(hits, axis=1)
+        for of in range(30, 2001, 30):
+            new, old = (
+                Seen(
+                    requests=of, faults=of - int(right[of - 1]), judged=of, right=int(right[of - 1])
+                )
+                for right in seen
+            )
+            if objection(new, old):
+                taken += 1
+                break
+    assert taken <= 3
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     made = Registry(tmp_path)
@@ -73,6 +92,59 @@ def test_a_canary_that_breaks_is_taken_back_with_the_reason(registry: Registry) 
         "rollback",
         "30 of its 30 requests broke, 0.0% of the other version's.",
     )
+
+
+def test_what_breaks_as_often_beside_it_is_no_reason(registry: Registry) -> None:
+    ask(registry, 1, 200, 2000)
+    registry.rollouts.try_out("m", 2, "canary", 0.5)
+    guard = Guard(registry)
+    guard.step()
+    for version in (1, 2):
+        ask(registry, version, 200, 40), ask(registry, version, 500, 20)
+    guard.step()
+    assert registry.models.endpoint("m").trial is not None
+
+
+def test_what_cannot_be_had_of_a_version_is_no_fault_of_it(registry: Registry) -> None:
+    registry.rollouts.try_out("m", 2, "canary", 0.5)
+    guard = Guard(registry)
+    guard.step()
+    ask(registry, 2, 501, 30)
+    guard.step()
+    assert registry.models.endpoint("m").trial is not None
+
+
+def test_a_trial_that_ends_does_not_end_the_watch_on_who_answers(registry: Registry) -> None:
+    registry.models.publish("m", Blob("c" * 64, 1), {}, promote=False)
+    registry.models.promote("m", 2)
+    guard = Guard(registry)
+    guard.step()
+    registry.rollouts.try_out("m", 3, "shadow", 1.0)
+    registry.models.roll_back("m")
+    ask(registry, 2, 500, 30)
+    guard.step()
+    assert registry.models.endpoint("m").version == 1
+
+
+def test_who_cannot_be_looked_at_keeps_no_other_from_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letter in "ab":
+        registry.models.publish("a", Blob(letter * 64, 1), {}, promote=True)
+    registry.rollouts.try_out("m", 2, "canary", 0.5)
+    judged = registry.feedback.judged
+
+    def broken(name: str, since: datetime | None = None) -> dict[int, Judged]:
+        if name == "a":
+            raise OSError("the disk is broken")
+        return judged(name, since)
+
+    monkeypatch.setattr(registry.feedback, "judged", broken)
+    guard = Guard(registry)
+    guard.step()
+    ask(registry, 2, 500, 30)
+    guard.step()
+    assert registry.models.endpoint("m").trial is None
 
 
 def test_what_broke_before_the_trial_and_overload_do_not_count(registry: Registry) -> None:

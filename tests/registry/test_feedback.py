@@ -1,5 +1,6 @@
 """Predictions that replicas left, and true labels that came back for them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,26 @@ def test_a_label_may_come_first_and_may_come_again(registry: Registry) -> None:
     predict(registry, "r1", "a")
     registry.feedback.ingest()
     assert registry.feedback.live("m") == [Live(1, {"a": 1}, judged=1, right=1)]
+
+
+def test_a_label_counts_once_for_the_last_of_its_predictions(registry: Registry) -> None:
+    for version in ("1", "1", "2"):
+        predict(registry, "seven", "a", version=version)
+    predict(registry, "seven", "b", version="2")
+    registry.feedback.ingest()
+    registry.feedback.add("m", [TrueLabel("seven", "a")])
+    assert registry.feedback.judged("m") == {2: (1, 0)}
+    assert registry.feedback.live("m")[1] == Live(1, {"a": 2}, judged=0, right=0)
+
+
+def test_labels_are_told_of_predictions_since_a_time(registry: Registry) -> None:
+    predict(registry, "r1", "a")
+    between = datetime.now(UTC)
+    predict(registry, "r2", "b")
+    registry.feedback.ingest()
+    registry.feedback.add("m", [TrueLabel("r1", "a"), TrueLabel("r2", "a")])
+    assert registry.feedback.judged("m") == {1: (2, 1)}
+    assert registry.feedback.judged("m", between) == {1: (1, 0)}
 
 
 def test_what_was_taken_in_is_not_taken_in_again(registry: Registry) -> None:

@@ -13,10 +13,12 @@ from regraft.serving.profile import Profile
 from regraft.serving.statistics import INPUTS, TRIAL, Statistics, recent
 
 LEAST_FOR_DRIFT = 50
+Counts = dict[str, dict[int, JSON]]
 
 
-def describe_live(registry: Registry, name: str) -> list[JSON]:
-    """A record for each version of which something was seen, the newest first.
+def describe_live(registry: Registry, name: str, counted: Counts | None = None) -> list[JSON]:
+    """A record for each version that there is and of which something was seen, the newest first;
+    `counted` is what `count` told, if it was asked.
 
     `accuracy` is the share of right answers among those whose true label came back, with its 95 %
     interval; `drift` how far the labels it predicts are from those it predicted of the test part:
@@ -26,12 +28,9 @@ def describe_live(registry: Registry, name: str) -> list[JSON]:
     (Bonferroni).
     """
     live = {found.version: found for found in registry.feedback.live(name)}
-    counts = {
-        int(version): row
-        for (endpoint, version), row in Statistics(registry.home.statistics).summed().items()
-        if endpoint == name
-    }
-    versions = sorted(live.keys() | counts.keys(), reverse=True)
+    counts = (count(registry) if counted is None else counted).get(name, {})
+    there = {one.version for one in registry.models.versions(name)}
+    versions = sorted(there & (live.keys() | counts.keys()), reverse=True)
     return [
         {
             "version": v,
@@ -41,6 +40,14 @@ def describe_live(registry: Registry, name: str) -> list[JSON]:
         }
         for v in versions
     ]
+
+
+def count(registry: Registry) -> Counts:
+    """What all replicas counted, by endpoint and version."""
+    found: Counts = {}
+    for (name, version), row in Statistics(registry.home.statistics).summed().items():
+        found.setdefault(name, {})[int(version)] = row
+    return found
 
 
 def _counted(row: JSON | None) -> JSON:

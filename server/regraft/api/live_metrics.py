@@ -1,13 +1,15 @@
 """Live accuracy and drift of every version that was asked, in Prometheus form."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from regraft.adaptations.live import describe_live
+from regraft.adaptations.live import count, describe_live
 from regraft.domain import JSON
+from regraft.errors import UnknownNameError
 from regraft.registry.store import Registry
 
 SECONDS = 30.0
@@ -51,7 +53,12 @@ class LiveMetrics:
 
     def _make(self) -> str:
         names = [endpoint.name for endpoint in self.registry.models.endpoints()]
-        return "".join(_lines({name: describe_live(self.registry, name) for name in names}))
+        counted = count(self.registry)
+        found = {}
+        for name in names:
+            with contextlib.suppress(UnknownNameError):  # it was ended meanwhile
+                found[name] = describe_live(self.registry, name, counted)
+        return "".join(_lines(found))
 
 
 def _lines(found: dict[str, list[JSON]]) -> Iterator[str]:

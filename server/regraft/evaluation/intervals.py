@@ -1,20 +1,21 @@
-"""95 % intervals: of paired differences, and of shares."""
+"""Intervals: of paired differences, and of shares."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from regraft.contract import Array
 from regraft.domain import JSON
 
 RESAMPLES = 2000
+USUAL = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference of means and its 95 % interval."""
+    """A difference of means and its interval, of 95 % where nothing else is said."""
 
     value: float
     low: float
@@ -24,9 +25,9 @@ class Interval:
         return asdict(self)
 
 
-def share(hits: int, of: int) -> Interval:
+def share(hits: int, of: int, level: float = USUAL) -> Interval:
     """A share of independent trials, at least one. Source: Wilson 1927."""
-    low, high = binomtest(hits, of).proportion_ci(method="wilson")
+    low, high = binomtest(hits, of).proportion_ci(level, method="wilson")
     return Interval(hits / of, float(low), float(high))
 
 
@@ -36,6 +37,17 @@ def difference_of_shares(one: Interval, other: Interval) -> Interval:
     below = np.hypot(one.value - one.low, other.high - other.value)
     above = np.hypot(one.high - one.value, other.value - other.low)
     return Interval(value, float(value - below), float(value + above))
+
+
+def level_at_any_time(of: float, first: float) -> float:
+    """The level that an interval of so many trials needs so that, looked at again and again from
+    the `first` trials on, it misses what is true but once in twenty.
+
+    Source: Robbins 1970, the normal mixture; Howard et al. 2021, section 3.
+    """
+    grown = of / first
+    deviations = np.sqrt((1 + 1 / grown) * np.log((1 + grown) / (1 - USUAL) ** 2))
+    return float(1 - 2 * norm.sf(deviations))
 
 
 def paired_bootstrap(

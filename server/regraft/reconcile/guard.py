@@ -1,19 +1,23 @@
 """A version that does worse than the one before it is taken back: more of its requests break, its
 rows take far longer to compute, or more of its answers turn out wrong.
 
-How long whole requests take depends on the load, which may differ between then and now."""
+How long whole requests take depends on the load, which may differ between then and now. What
+answers beside it is measured over the same time; what answered before it, over the time before."""
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from regraft.domain import JSON, Endpoint
-from regraft.evaluation.intervals import difference_of_shares, share
-from regraft.registry.feedback import Live
+from regraft.evaluation.intervals import Interval, difference_of_shares, level_at_any_time, share
+from regraft.registry.feedback import Judged
 from regraft.registry.store import Registry
 from regraft.serving.rollout import CANARY
 from regraft.serving.statistics import TRIAL, Statistics
+
+log = logging.getLogger("regraft.reconcile")
 
 WATCHED_SECONDS = 600.0
 """For how long a version is watched once it answers all requests."""
@@ -26,6 +30,8 @@ SLOWER = 3.0
 SLOWER_SECONDS = 0.02
 MOVES = ("publish", "promote", "rollback")
 LEAST_JUDGED = 30
+COUNTED = ("requests", "faults", "rows", "seconds")
+"""What replicas count, from the start of the server on."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,12 @@ class Seen:
     right: int = 0
 
     def since(self, before: "Seen") -> "Seen":
-        """What came after `before`."""
-        pairs = {name: (value, getattr(before, name)) for name, value in vars(self).items()}
-        # A version's counts begin anew with the server.
-        return Seen(
-            **{name: now - then if now >= then else now for name, (now, then) in pairs.items()}
-        )
+        """What came after `before`; all of it where counts have begun anew, as they do with the
+        server."""
+        now, then = vars(self), vars(before)
+        if any(now[name] < then[name] for name in COUNTED):
+            return self
+        return replace(self, **{name: now[name] - then[name] for name in COUNTED})
 
 
 def objection(new: Seen, old: Seen) -> str | None:
@@ -57,8 +63,14 @@ def objection(new: Seen, old: Seen) -> str | None:
 def _breaks(new: Seen, old: Seen) -> str | None:
     if new.requests < LEAST_REQUESTS:
         return None
-    usual = old.faults / old.requests if old.requests else 0.0
-    if share(new.faults, new.requests).low <= usual + MORE_FAULTS:
+    if not old.requests:
+        level = level_at_any_time(new.requests, LEAST_REQUESTS)
+        usual, more = 0.0, share(new.faults, new.requests, level)
+    else:
+        usual = old.faults / old.requests
+        counts = (new.faults, new.requests), (old.faults, old.requests)
+        more = _difference(*counts, LEAST_REQUESTS)
+    if more.low <= MORE_FAULTS:
         return None
     return f"{new.faults} of its {new.requests} requests broke, {usual:.1%} of the other version's."
 
@@ -75,13 +87,32 @@ def _drags(new: Seen, old: Seen) -> str | None:
 def _errs(new: Seen, old: Seen) -> str | None:
     if min(new.judged, old.judged) < LEAST_JUDGED:
         return None
-    ours, theirs = share(new.right, new.judged), share(old.right, old.judged)
-    if difference_of_shares(ours, theirs).high >= 0:
+    counts = (new.right, new.judged), (old.right, old.judged)
+    if _difference(*counts, LEAST_JUDGED).high >= 0:
         return None
     return (
-        f"{ours.value:.1%} of {new.judged} answers were right by the labels that came back, "
-        f"{theirs.value:.1%} of the other version's {old.judged}."
+        f"{new.right / new.judged:.1%} of {new.judged} answers were right by the labels that came "
+        f"back, {old.right / old.judged:.1%} of the other version's {old.judged}."
     )
+
+
+def _difference(new: tuple[int, int], old: tuple[int, int], least: int) -> Interval:
+    """Of two shares, which are looked at every second from `least` trials of each on: as many as
+    half that of both."""
+    of = new[1] * old[1] / (new[1] + old[1])
+    level = level_at_any_time(of, least / 2)
+    return difference_of_shares(share(*new, level), share(*old, level))
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A version to watch, the one to measure it by, which may answer beside it, and since when."""
+
+    name: str
+    new: int
+    old: int
+    since: datetime
+    beside: bool
 
 
 @dataclass
@@ -90,43 +121,55 @@ class Guard:
 
     registry: Registry
     clock: Callable[[], float] = time.time
-    before: dict[tuple[str, int, datetime], Seen] = field(default_factory=dict)
+    before: dict[Watch, tuple[Seen, Seen]] = field(default_factory=dict)
 
     def step(self) -> None:
         """Take back what should not go on."""
-        watched = [
-            (one, pair) for one in self.registry.models.endpoints() if (pair := self._pair(one))
-        ]
-        if not watched:
-            self.before.clear()
-            return
-        counts = Statistics(self.registry.home.statistics).summed()
-        for one, (new, old, since) in watched:
-            live = {found.version: found for found in self.registry.feedback.live(one.name)}
-            ours, theirs = (_seen(counts.get((one.name, str(v))), live.get(v)) for v in (new, old))
-            before = self.before.setdefault((one.name, new, since), ours)
-            why = objection(ours.since(before), theirs)
-            if why is not None:
-                self.registry.models.roll_back(one.name, new, why)
+        endpoints = self.registry.models.endpoints()
+        watches = [watch for one in endpoints if (watch := self._watch(one))]
+        self.before = {watch: seen for watch, seen in self.before.items() if watch in watches}
+        counts = Statistics(self.registry.home.statistics).summed() if watches else {}
+        for watch in watches:
+            try:
+                self._look(watch, counts)
+            except Exception:
+                log.exception("cannot tell how version %d of '%s' does", watch.new, watch.name)
 
-    def _pair(self, one: Endpoint) -> tuple[int, int, datetime] | None:
-        """The version to watch, the one to measure it by, and since when."""
-        if one.trial is not None:
-            canary = one.trial.mode == CANARY
-            return (one.trial.version, one.version, one.trial.since) if canary else None
+    def _look(self, watch: Watch, counts: dict[tuple[str, str], JSON]) -> None:
+        name, versions = watch.name, (watch.new, watch.old)
+        lately = self.registry.feedback.judged(name, watch.since)
+        told = [counts.get((name, str(version))) for version in versions]
+        now = [_seen(one, lately.get(v)) for one, v in zip(told, versions, strict=True)]
+        before = self.before.setdefault(watch, (now[0], now[1]))
+        new, old = (one.since(then) for one, then in zip(now, before, strict=True))
+        if not watch.beside or old.requests < LEAST_REQUESTS:
+            old = _seen(told[1], self.registry.feedback.judged(name).get(watch.old))
+        why = objection(new, old)
+        if why is not None:
+            self.registry.models.roll_back(name, watch.new, why)
+
+    def _watch(self, one: Endpoint) -> Watch | None:
+        trial = one.trial
+        if trial is not None:
+            if trial.mode != CANARY:
+                return None
+            return Watch(one.name, trial.version, one.version, trial.since, beside=True)
         fresh = self.clock() - one.changed.astimezone(UTC).timestamp() < WATCHED_SECONDS
-        if one.previous is None or not fresh or self._went_back(one.name):
+        if one.previous is None or not fresh or self._went_back(one):
             return None
-        return one.version, one.previous, one.changed
+        return Watch(one.name, one.version, one.previous, one.changed, beside=False)
 
-    def _went_back(self, name: str) -> bool:
-        """Whether the version that answers is one to which the endpoint was rolled back."""
-        moves = (one.action for one in self.registry.rollouts.history(name) if one.action in MOVES)
-        return next(moves, None) == "rollback"
+    def _went_back(self, one: Endpoint) -> bool:
+        """Whether the version that answers is one to which the endpoint was rolled back. That a
+        trial ended since is called so too, and moved nothing."""
+        history = self.registry.rollouts.history(one.name)
+        moves = (each for each in history if each.action in MOVES and each.time <= one.changed)
+        last = next(moves, None)
+        return last is not None and last.action == "rollback"
 
 
-def _seen(counts: JSON | None, live: Live | None) -> Seen:
-    judged, right = (live.judged, live.right) if live else (0, 0)
+def _seen(counts: JSON | None, labels: Judged | None) -> Seen:
+    judged, right = labels or (0, 0)
     if counts is None:
         return Seen(judged=judged, right=right)
     batches = counts["batch_stats"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Integer, and_, delete, func, insert, select, update
 
@@ -32,6 +32,13 @@ class Live:
     version: int
     predicted: dict[str, int]
     judged: int
+    right: int
+
+
+class Judged(NamedTuple):
+    """Predictions whose true label came back, and how many of them were right."""
+
+    labels: int
     right: int
 
 
@@ -101,6 +108,13 @@ class FeedbackRegistry:
                 or 0
             )
 
+    def judged(self, endpoint: str, since: datetime | None = None) -> dict[int, Judged]:
+        """By version, of the predictions that are kept, or were made `since` then."""
+        with self.reading.begin() as connection:
+            check_seen(connection, "endpoint", endpoint, self.view)
+            endpoint_row(connection, endpoint)
+            return _judged(connection, endpoint, since)
+
     def live(self, endpoint: str) -> list[Live]:
         """How each version does of which predictions are kept, the newest version first."""
         with self.reading.begin() as connection:
@@ -112,7 +126,15 @@ class FeedbackRegistry:
                 .distinct()
                 .order_by(schema.predictions.c.version.desc())
             )
-            return [_live(connection, endpoint, version) for version in versions.all()]
+            judged = _judged(connection, endpoint)
+            return [
+                Live(
+                    version,
+                    _predicted(connection, endpoint, version),
+                    *judged.get(version, Judged(0, 0)),
+                )
+                for version in versions.all()
+            ]
 
 
 def _rows(path: Path) -> Iterator[JSON]:
@@ -134,18 +156,33 @@ def _forget(connection: Connection, endpoint: str) -> None:
     connection.execute(delete(table).where(table.c.endpoint == endpoint, table.c.time <= when))
 
 
-def _live(connection: Connection, endpoint: str, version: int) -> Live:
-    made, true = schema.predictions, schema.feedback
-    of = and_(made.c.endpoint == endpoint, made.c.version == version)
-    newest = select(made.c.label).where(of).order_by(made.c.number.desc()).limit(RECENT).subquery()
+def _predicted(connection: Connection, endpoint: str, version: int) -> dict[str, int]:
+    """The labels of the newest predictions, and their counts."""
+    made = schema.predictions.c
+    of = and_(made.endpoint == endpoint, made.version == version)
+    newest = select(made.label).where(of).order_by(made.number.desc()).limit(RECENT).subquery()
     labels = select(newest.c.label, func.count().label("times")).group_by(newest.c.label)
-    predicted = {row.label: row.times for row in connection.execute(labels)}
-    same = and_(
-        true.c.endpoint == made.c.endpoint,
-        true.c.request == made.c.request,
-        true.c.row == made.c.row,
+    return {row.label: row.times for row in connection.execute(labels)}
+
+
+def _judged(
+    connection: Connection, endpoint: str, since: datetime | None = None
+) -> dict[int, Judged]:
+    """A true label counts once, for the last of its predictions: a request may have been answered
+    more than once, and clients may give all of theirs one id."""
+    made, true, other = schema.predictions, schema.feedback.c, schema.predictions.alias()
+    last = select(func.max(other.c.number)).where(
+        other.c.endpoint == true.endpoint,
+        other.c.request == true.request,
+        other.c.row == true.row,
     )
-    hits = func.sum((made.c.label == true.c.label).cast(Integer))
-    joined = select(func.count(), hits).select_from(made.join(true, same)).where(of)
-    judged, right = connection.execute(joined).one()
-    return Live(version, predicted, judged, int(right or 0))
+    if since is not None:
+        last = last.where(other.c.time >= since)
+    hits = func.sum((made.c.label == true.label).cast(Integer))
+    query = (
+        select(made.c.version, func.count(), hits)
+        .select_from(schema.feedback.join(made, made.c.number == last.scalar_subquery()))
+        .where(true.endpoint == endpoint)
+        .group_by(made.c.version)
+    )
+    return {version: Judged(count, right) for version, count, right in connection.execute(query)}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select
 
 from regraft.domain import JSON, Blob, Endpoint, ModelVersion
 from regraft.errors import ConflictError, UnknownNameError
@@ -121,19 +121,22 @@ class ModelRegistry:
 
     def page(self, window: Window) -> Page[ModelVersion]:
         """Versions, by name and number."""
-        query = select(schema.versions).where(seen(self.view, schema.versions.c.name))
         with self.reading.begin() as connection:
-            return BY_NAME.page(connection, query, window, _version)
+            return BY_NAME.page(connection, self._seen(), window, _version)
 
     def versions(self, name: str | None = None) -> list[ModelVersion]:
         """All versions, or those of one model, which then must exist."""
-        found = self.page(WHOLE).items
         if name is None:
-            return found
-        chosen = [version for version in found if version.name == name]
-        if not chosen:
-            raise UnknownNameError("model", name, {version.name for version in found})
-        return chosen
+            return self.page(WHOLE).items
+        query = self._seen().where(schema.versions.c.name == name)
+        with self.reading.begin() as connection:
+            found = BY_NAME.page(connection, query, WHOLE, _version).items
+        if not found:
+            raise UnknownNameError("model", name, {version.name for version in self.versions()})
+        return found
+
+    def _seen(self) -> Select[Any]:
+        return select(schema.versions).where(seen(self.view, schema.versions.c.name))
 
     def version(self, name: str, version: int | None = None) -> ModelVersion:
         """One version of a model; the newest unless it is named."""

@@ -32,6 +32,9 @@ each bin of each figure of its profile."""
 DAY = 86400
 OURS = (TRIAL, INPUTS)
 """What the protocol does not know."""
+OTHERS = (501, 503)
+"""Statuses that say nothing of the version: what is asked for cannot be had of it, or the replica
+has too much to do."""
 LEFT = 499
 """The status of a request whose client left: neither a success nor a failure."""
 
@@ -78,8 +81,7 @@ class Statistics:
             _add(counts["inference_stats"][outcome], record.seconds)
             if record.cached is not None:
                 _add(counts["inference_stats"][CACHE[record.cached]], record.lookup)
-            # An overloaded replica says nothing of the version.
-            counts[TRIAL]["faults"] += record.status >= 500 and record.status != 503
+            counts[TRIAL]["faults"] += record.status >= 500 and record.status not in OTHERS
 
     def shadow(self, record: ShadowRecord) -> None:
         with self.lock:
