@@ -49,10 +49,10 @@ def test_a_version_that_may_be_as_good_stays(new: Seen) -> None:
 
 def test_two_versions_that_are_as_good_are_seldom_told_apart_however_often_one_looks() -> None:
     rng, taken = np.random.default_rng(0), 0
-    for _ in range(60):
+    for _ in range(50):
         hits = rng.random((2, 2000)) < 0.9
         seen = np.cumsum(hits, axis=1)
-        for of in range(30, 2001, 30):
+        for of in range(30, 2001, 80):
             new, old = (
                 Seen(
                     requests=of, faults=of - int(right[of - 1]), judged=of, right=int(right[of - 1])
@@ -62,7 +62,7 @@ def test_two_versions_that_are_as_good_are_seldom_told_apart_however_often_one_l
             if objection(new, old):
                 taken += 1
                 break
-    assert taken <= 3
+    assert taken <= 1
 
 
 @pytest.fixture
