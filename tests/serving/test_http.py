@@ -388,6 +388,7 @@ def test_a_shadow_is_asked_copies_and_never_heard(
     http: TestClient, pool: FakePool, recorder: Recorder
 ) -> None:
     pool.try_out("shadow", 1.0)
+    http.post("/models/m/versions/5/predict", json={"inputs": ["not compared with itself"]})
     for text in ("a", "odd"):
         answer = http.post("/models/m/predict", json={"inputs": [text, "b"]})
         assert (answer.status_code, answer.json()["version"]) == (200, "4")

@@ -1,7 +1,9 @@
 """What a replica leaves behind when it ends."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 from starlette.testclient import TestClient
 
 from regraft.identity.new_key import NewKey
@@ -10,7 +12,9 @@ from regraft.registry.home import Home
 from regraft.registry.store import Registry
 from regraft.serving.batcher import Limits
 from regraft.serving.metrics import summed
-from regraft.serving.replica import ReplicaOptions, serving
+from regraft.serving.predictions import Predictions
+from regraft.serving.replica import ReplicaOptions, serving, written
+from regraft.serving.telemetry import RequestRecord, Told
 
 
 def test_what_it_saw_last_is_written_down(tmp_path: Path) -> None:
@@ -23,6 +27,20 @@ def test_what_it_saw_last_is_written_down(tmp_path: Path) -> None:
     assert [count for (family, _), count in counted.items() if family == "regraft_requests"] == [
         [3]
     ]
+
+
+def test_what_cannot_be_written_keeps_nothing_else_from_it(tmp_path: Path) -> None:
+    kept, done = Predictions(tmp_path), []
+    texts = np.array(["a text", b"bytes"], object)
+    kept.request(RequestRecord("m", "1", 2, 200, 0.1, "r", Told(texts, None)))
+
+    def broken() -> None:
+        raise ValueError("what a plugin says may be anything")
+
+    written([broken, kept.write, lambda: done.append(1)])
+    rows = [json.loads(line) for path in tmp_path.iterdir() for line in path.open()]
+    assert [row["label"] for row in rows] == ["a text", "bytes"]
+    assert done == [1]
 
 
 def test_a_caller_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:

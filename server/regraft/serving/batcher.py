@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from regraft.contract import Array
+from regraft.contract import Array, Task
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
 from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Backbone, Predictor
@@ -24,6 +24,8 @@ CHEAP = 0.02
 
 LINGER = 0.5
 """For how long a batch waits for more, as a share of the time that the one before took."""
+PATIENCE = 1.0
+"""Seconds after which what is to be computed once nobody waits has its turn nevertheless."""
 WORTH = 4
 """Rows for which a batch waits; with fewer about, their clients may as well ask another replica."""
 
@@ -41,13 +43,15 @@ class Limits:
 
 @dataclass
 class Item:
-    """Some rows of one request that wait for, or are in, a batch."""
+    """Some rows of one request that wait for, or are in, a batch. What has the least `start` is
+    next: the work that each endpoint would have had by then, if all got as much at a time."""
 
     predictor: Predictor
     rows: Sequence[Any]
     answer: "asyncio.Future[Tensors]"
     size: int
     since: float = field(default_factory=time.perf_counter)
+    start: int = 0
     bins: Array | None = None
     batches: Batches | None = None
 
@@ -81,6 +85,9 @@ class Batcher:
     There is no task that could die: a request starts a batch when none runs, and the end of a batch
     starts the next. Requests whose client is gone are dropped before they are computed.
 
+    Endpoints that share a replica get equal shares of it: nobody waits behind all that another has
+    sent. Source: Goyal, Vin & Cheng 1996, start-time fair queueing.
+
     A batch waits a little for those who were just answered to ask again: rows of larger batches
     cost less, an eighth with 32 clients and two replicas on two processors.
 
@@ -103,6 +110,9 @@ class Batcher:
         self.calm = False
         self.lingering: asyncio.TimerHandle | None = None
         self.quorum = 0
+        self.virtual = 0
+        self.finish: dict[str, int] = {}
+        self.turned = 0.0
         self.short = Short(limits.short_seconds)
 
     async def predict(
@@ -115,9 +125,7 @@ class Batcher:
         """Response tensors for the rows of one request, in order; `later`: once nobody waits. The
         batches that they were in are added to `batches`."""
         self.check(len(rows))
-        waiting = self.queued + self.coming
-        if waiting + len(rows) > self.limits.queued_rows:
-            raise OverloadedError(f"The queue is full: {waiting} rows are waiting.")
+        self._check_room(predictor.name, len(rows))
         with self.memory.using(predictor.backbone):
             if not predictor.backbone.loaded:
                 await self._fetch(predictor.backbone, len(rows))
@@ -130,6 +138,17 @@ class Batcher:
                 f"The request has {rows} rows; at most {self.limits.queued_rows} are taken."
             )
 
+    def _check_room(self, name: str, rows: int) -> None:
+        """OverloadedError where too many rows wait already. Beyond the bound, and up to twice that,
+        each endpoint has its equal share."""
+        waiting, most = self.queued + self.coming, self.limits.queued_rows
+        if waiting + rows <= most:
+            return
+        names = {item.predictor.name for item in self.waiting} | {name}
+        own = sum(len(item.rows) for item in self.waiting if item.predictor.name == name)
+        if waiting + rows > 2 * most or own + rows > most / len(names):
+            raise OverloadedError(f"The queue is full: {waiting} rows are waiting.")
+
     async def _fetch(self, backbone: Backbone, rows: int) -> None:
         """Rows that wait for their backbone count as waiting."""
         self.coming += rows
@@ -141,7 +160,8 @@ class Batcher:
     async def _predict(
         self, predictor: Predictor, rows: Sequence[Any], later: bool, batches: Batches | None
     ) -> Tensors:
-        items = [self._enqueue(predictor, part, later) for part in self._parts(rows)]
+        parts = self._parts(predictor.task, rows)
+        items = [self._enqueue(predictor, [rows[n] for n in part], later) for part in parts]
         for item in items:
             item.batches = batches
         if not self.busy:
@@ -152,11 +172,32 @@ class Batcher:
         if len(items) == 1:
             return await items[0].answer
         answers = await asyncio.gather(*(item.answer for item in items))
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        back = np.argsort(np.concatenate(parts))
+        return {
+            name: np.concatenate([answer[name] for answer in answers])[back] for name in answers[0]
+        }
 
-    def _parts(self, rows: Sequence[Any]) -> list[Sequence[Any]]:
-        most = self.limits.batch_rows
-        return [rows[start : start + most] for start in range(0, len(rows), most)]
+    def _parts(self, task: Task, rows: Sequence[Any]) -> list[list[int]]:
+        """The numbers of a request's rows, by such as one batch may have: those of like size."""
+        if len(rows) == 1:
+            return [[0]]
+        sizes = [task.size(row) for row in rows]
+        parts: list[list[int]] = [[]]
+        filled = 0
+        for number in sorted(range(len(rows)), key=sizes.__getitem__):
+            widest, filled = sizes[number], filled + sizes[number]
+            if parts[-1] and not self._fits(task, len(parts[-1]) + 1, widest, filled):
+                parts.append([])
+                filled = widest
+            parts[-1].append(number)
+        return parts
+
+    def _fits(self, task: Task, rows: int, widest: int, filled: int) -> bool:
+        """Whether so many rows, of which so much is no padding, may be one batch."""
+        padded = rows * widest
+        if rows > self.limits.batch_rows or padded > task.largest_batch:
+            return False
+        return padded <= filled * self.limits.padding or padded <= task.largest_batch * CHEAP
 
     def _enqueue(self, predictor: Predictor, rows: Sequence[Any], later: bool) -> Item:
         size = max(predictor.task.size(row) for row in rows)
@@ -164,15 +205,19 @@ class Batcher:
         if later:
             self.later.append(item)
         else:
+            item.start = max(self.virtual, self.finish.get(predictor.name, 0))
+            self.finish[predictor.name] = item.start + item.work
             self.waiting.append(item)
             self.queued += len(rows)
         return item
 
     def _start(self) -> None:
-        batch = self._take()
-        alone = bool(batch)
+        batch = self._overdue()
+        alone = not batch
+        if not batch:
+            batch = self._take()
         if not batch and self.later:
-            batch = [self.later.pop(0)]
+            alone, batch = False, [self.later.pop(0)]
         self.busy = bool(batch)
         if not batch:
             return
@@ -191,6 +236,16 @@ class Batcher:
             lambda done: loop.call_soon_threadsafe(self._collect, batch, done)
         )
 
+    def _overdue(self) -> list[Item]:
+        """What waits for a time when nobody does, if it has waited too long."""
+        if not self.later:
+            return []
+        now = time.perf_counter()
+        if now - max(self.later[0].since, self.turned) < PATIENCE:
+            return []
+        self.turned = now
+        return [self.later.pop(0)]
+
     def _collect(self, batch: list[Item], done: "Future[Done]") -> None:
         if done.cancelled():
             self._give_up(batch)
@@ -205,35 +260,37 @@ class Batcher:
                 item.answer.set_exception(NotReadyError("This replica is stopping."))
 
     def _take(self) -> list[Item]:
-        """The oldest item, and those of its group that are nearest to it in size."""
+        """The item whose turn it is, of one endpoint the oldest, and those of its group that are
+        nearest to it in size."""
         alive = [item for item in self.waiting if not item.answer.done()]
         if not alive:
             self.waiting, self.queued = [], 0
+            self.virtual = 0
+            self.finish.clear()
             return []
-        oldest = alive[0]
+        oldest = min(alive, key=lambda item: item.start)
+        self.virtual = oldest.start
         group = [item for item in alive if item.predictor.group == oldest.predictor.group]
-        batch = self._fitting(oldest, self._near(group))
+        batch = self._fitting(oldest, self._near(oldest, group))
         taken = set(map(id, batch))
         self.waiting = [item for item in alive if id(item) not in taken]
         self.queued = sum(len(item.rows) for item in self.waiting)
         return batch
 
-    def _near(self, group: list[Item]) -> list[Item]:
-        """Sorted by how near they are in size to the oldest, which comes first."""
-        return sorted(group, key=lambda item: abs(item.size - group[0].size))
+    def _near(self, oldest: Item, group: list[Item]) -> list[Item]:
+        """Sorted by how near they are in size to the oldest."""
+        return sorted(group, key=lambda item: abs(item.size - oldest.size))
 
     def _fitting(self, oldest: Item, group: list[Item]) -> list[Item]:
         """As many as the bounds allow, at least the oldest; `group` is sorted by nearness."""
-        most_size = oldest.predictor.task.largest_batch
+        task = oldest.predictor.task
         batch, rows, largest, work = [oldest], len(oldest.rows), oldest.size, oldest.work
         for item in group:
             if item is oldest:
                 continue
             grown, widest = rows + len(item.rows), max(largest, item.size)
-            if grown > self.limits.batch_rows or grown * widest > most_size:
-                break
-            padded, filled = grown * widest, work + item.work
-            if padded > filled * self.limits.padding and padded > most_size * CHEAP:
+            filled = work + item.work
+            if not self._fits(task, grown, widest, filled):
                 break
             batch.append(item)
             rows, largest, work = grown, widest, filled

@@ -306,7 +306,7 @@ class Inference:
         tensors = await self._answered(call, predictor, rows)
         call.told = told(predictor, tensors)
         shadow = served.shadow(call.id)
-        if shadow is not None:
+        if shadow is not None and shadow.version != predictor.version:
             self.shadows.ask(shadow, rows, tensors)
         return tensors
 

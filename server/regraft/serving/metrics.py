@@ -47,7 +47,7 @@ FAMILIES = {
     "regraft_queue_seconds": Family("Waiting for a batch.", bounds=SECONDS),
     "regraft_batch_rows": Family("Rows of a batch.", bounds=ROWS),
     "regraft_batch_seconds": Family("Computing a batch.", bounds=SECONDS),
-    "regraft_shadow_seconds": Family("Answering a copy of a request by a shadow.", bounds=SECONDS),
+    "regraft_shadow_seconds": Family("Computing a copy of a request by a shadow.", bounds=SECONDS),
     "regraft_shadow_rows": Family(
         "Rows of copies, by whether a shadow answered them alike.", (*ENDPOINT, "outcome")
     ),

@@ -56,7 +56,7 @@ def _rows(when: float, record: RequestRecord) -> Iterator[dict[str, object]]:
             "request": record.id[:128],
             "row": number,
             "version": int(record.version),
-            "label": text.decode(),
+            "label": text.decode() if isinstance(text, bytes) else str(text),
             "score": None if scores is None else float(scores[number]),
             "time": when,
         }

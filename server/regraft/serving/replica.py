@@ -125,24 +125,24 @@ async def _kept(told: Afterwards, *writers: Callable[[], None]) -> AsyncIterator
         yield
         keeping.cancel()
         told.pass_on()
-        await asyncio.get_running_loop().run_in_executor(keeper, _written, writers)
+        await asyncio.get_running_loop().run_in_executor(keeper, written, writers)
 
 
 async def _keep(keeper: ThreadPoolExecutor, writers: Sequence[Callable[[], None]]) -> None:
     spent = 0.0
     while True:
         await asyncio.sleep(max(KEEP_SECONDS, KEEP_SHARE * spent))
-        spent = await asyncio.get_running_loop().run_in_executor(keeper, _written, writers)
+        spent = await asyncio.get_running_loop().run_in_executor(keeper, written, writers)
 
 
-def _written(writers: Sequence[Callable[[], None]]) -> float:
+def written(writers: Sequence[Callable[[], None]]) -> float:
     """Have all of them write; the processor's seconds that it took."""
     begin = time.thread_time()
     for write in writers:
         try:
             write()
-        except OSError as error:
-            log.warning("cannot keep what was seen: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            log.warning("cannot keep what was seen: %s: %s", type(error).__name__, error)
     return time.thread_time() - begin
 
 

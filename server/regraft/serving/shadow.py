@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from regraft.contract import Arrays
 from regraft.errors import OverloadedError
-from regraft.serving.batcher import Batcher
+from regraft.serving.batcher import Batcher, Batches
 from regraft.serving.call import agreement
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import ShadowRecord, Telemetry
@@ -38,15 +37,16 @@ class Shadows:
 
     async def _ask(self, shadow: Predictor, rows: Sequence[Any], answer: Arrays) -> None:
         await asyncio.sleep(LATER)
-        begin, agreed = time.perf_counter(), None
+        batches: Batches = []
+        agreed = None
         try:
-            tensors = await self.batcher.predict(shadow, rows, later=True)
+            tensors = await self.batcher.predict(shadow, rows, later=True, batches=batches)
             agreed = float(agreement(answer, tensors).sum())
         except OverloadedError:
             return
         except Exception as error:  # noqa: BLE001 - a model that is tried may raise anything
             log.warning("shadow %s version %s failed: %s", shadow.name, shadow.version, error)
-        seconds = time.perf_counter() - begin
+        seconds = sum(record.seconds for record, _ in batches)
         self.telemetry.shadow(
             ShadowRecord(shadow.name, str(shadow.version), len(rows), agreed, seconds)
         )

@@ -73,7 +73,7 @@ class RequestRecord:
 @dataclass(frozen=True)
 class ShadowRecord:
     """One copy of a request that a version was asked which is tried: how many of its rows it
-    answered as the other version did, None where it failed, and the time it took (s)."""
+    answered as the other version did, None where it failed, and the time it took to compute (s)."""
 
     name: str
     version: str
