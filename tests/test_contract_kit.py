@@ -298,6 +298,12 @@ def moody() -> Callable[..., Any]:
     return lambda self, step: step.logits.square().sum() * next(count)
 
 
+def of_features(self: Any, step: Any) -> Any:
+    """Never mind the head."""
+    centres = [step.features[step.targets == label].mean(0) for label in step.targets.unique()]
+    return -sum((a - b).square().sum() for a, b in itertools.pairwise(centres))
+
+
 BROKEN_STRATEGIES: dict[str, tuple[type, dict[str, Any]]] = {
     "`name` must match": (LinearProbe, {"name": "Linear Probe"}),
     "`kind` must be one of": (LinearProbe, {"kind": "magic"}),
@@ -318,6 +324,7 @@ BROKEN_STRATEGIES: dict[str, tuple[type, dict[str, Any]]] = {
         Full,
         {"parameter_groups": lambda self, model: [ParameterGroup(list(model.parameters()), 1e-9)]},
     ),
+    "must freeze what does not learn": (Full, {"loss": of_features}),
     "A resumed run ends with other weights": (Full, {"loss": moody()}),
     "must return a TargetModel": (Full, {"finish": lambda self, model: model.backbone}),
 }

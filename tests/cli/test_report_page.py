@@ -51,6 +51,16 @@ def test_page_is_whole_and_asks_nobody_for_anything(
     assert f"{version['verdict']} transfer" in page
 
 
+@pytest.mark.parametrize("reason", ["fp32 was asked for", "no matrix product"])
+def test_page_of_a_version_whose_precision_was_never_measured(
+    version: dict[str, Any], reason: str
+) -> None:
+    version["report"]["precision"] = {"precision": "int8", "taken": False, "reason": reason}
+    page = report_page(version)
+    assert f"fp32: {reason}" in page
+    assert "beside fp32" not in page
+
+
 def test_what_comes_from_outside_is_escaped(version: dict[str, Any]) -> None:
     nasty = "<script>alert('&')</script>"
     text = json.dumps(version).replace('"positive"', json.dumps(nasty))

@@ -44,6 +44,16 @@ def test_recipe_keeps_its_options_and_feature(recipe: Recipe, plugins: Plugins) 
     assert opened.feature.name == "layer-1"
 
 
+def test_head_that_is_fitted_in_the_end_does_not_learn_before(
+    recipe: Recipe, plugins: Plugins
+) -> None:
+    def learning(strategy: str) -> set[bool]:
+        model = replace(recipe, strategy=strategy, options={}).open(plugins).model()
+        return {parameter.requires_grad for parameter in model.head.parameters()}
+
+    assert (learning("contrastive"), learning("full")) == ({False}, {True})
+
+
 def test_source_without_a_module_cannot_be_trained(recipe: Recipe, tiny_bert: Path) -> None:
     class GraphOnly:
         @hookimpl

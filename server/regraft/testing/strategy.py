@@ -214,6 +214,7 @@ def check_training(strategy: type[TransferStrategy], folder: Path) -> None:
     """It learns, resumes to the same weights, and ends with a model that can be exported."""
     whole, outcome, losses = train(strategy, folder / "whole")
     assert outcome.state == "finished", f"Training of a small model ended as {outcome.state}."
+    check_gradients(strategy, whole)
     assert strategy.refits_head or losses[-1] < losses[0], (
         f"The task's loss does not fall in {EPOCHS} epochs of a small model: "
         f"{', '.join(f'{loss:.3f}' for loss in losses)}."
@@ -222,6 +223,18 @@ def check_training(strategy: type[TransferStrategy], folder: Path) -> None:
     resumed, _, _ = train(strategy, folder / "parts")
     check_same_weights(whole, resumed)
     check_finish(strategy, folder)
+
+
+def check_gradients(strategy: type[TransferStrategy], model: "TargetModel") -> None:
+    """Each parameter that could learn did: several workers would wait for its gradient."""
+    learning = [pair for pair in model.named_parameters() if pair[1].requires_grad]
+    idle = [name for name, parameter in learning if parameter.grad is None]
+    if strategy.refits_head:
+        idle = [name for name in idle if not name.startswith("head.")]
+    assert not idle, (
+        f"The loss depends on no {', '.join(idle[:3])}: `prepare` must freeze what does not learn, "
+        "since several workers wait for one another's gradients."
+    )
 
 
 def prepared(strategy: type[TransferStrategy]) -> "tuple[TransferStrategy, TargetModel]":

@@ -58,7 +58,10 @@ class Ingredients:
         import torch
 
         torch.manual_seed(self.strategy.seed)
-        return self.strategy.prepare(self._earlier() if self.before else self._fresh())
+        made = self.strategy.prepare(self._earlier() if self.before else self._fresh())
+        if self.strategy.refits_head:  # Its loss asks for features alone.
+            made.head.requires_grad_(False)
+        return made
 
     def _earlier(self) -> "TargetModel":
         """The finished model of the strategy before this one."""
@@ -108,7 +111,8 @@ def _tensors(inputs: Inputs) -> "dict[str, Tensor]":
 
 def freeze_unreached(backbone: "nn.Module", example: "dict[str, Tensor]") -> None:
     """Parameters that the feature does not depend on, such as those of a pooling that is not used,
-    are left alone: workers that wait for their gradients would fail."""
+    are left alone: workers that wait for their gradients would fail. So would they for those of a
+    head that is fitted in the end."""
     import torch
 
     before = backbone.training
