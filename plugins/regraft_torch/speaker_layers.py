@@ -39,7 +39,8 @@ class SpeakerLayers(nn.Module):
         )
         states, exporting = [], torch.onnx.is_in_onnx_export()
         for layer in self.layers:
-            hidden = onnx_lstm(layer, hidden) if exporting else layer(hidden)[0]
+            learnt = exporting and any(True for _ in layer.parameters())
+            hidden = onnx_lstm(layer, hidden) if learnt else layer(hidden)[0]
             states.append(hidden)
         found = tuple(self._ending(name, states, mask, steps) for name in self.names)
         return found if len(found) > 1 else found[0]

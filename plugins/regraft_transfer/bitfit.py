@@ -25,6 +25,7 @@ class BitFit(FineTuning):
 
     def prepare(self, model: "TargetModel") -> "TargetModel":
         for name, parameter in model.backbone.named_parameters():
-            if not name.endswith("bias"):
+            last = name.rpartition(".")[2]
+            if not last.endswith("bias") and not last.startswith("bias_"):  # as in an LSTM
                 parameter.requires_grad_(False)
         return model

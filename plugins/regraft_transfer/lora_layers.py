@@ -39,8 +39,14 @@ def register(config: LoraConfig, backbone: nn.Module) -> None:
 
 
 def targets(backbone: nn.Module) -> list[str]:
-    """The names of linear layers; where there are none, of convolutions of one group."""
+    """The names of linear layers; where there are none, of convolutions of one group.
+    UnsupportedError where there are none either."""
     named = [*backbone.named_modules()]
     linear = [name for name, module in named if isinstance(module, nn.Linear)]
     whole = [n for n, m in named if isinstance(m, nn.Conv2d | nn.Conv1d) and m.groups == 1]
+    if not linear and not whole:
+        raise UnsupportedError(
+            "The source model has neither linear layers nor convolutions below this feature: take "
+            "full, or another feature."
+        )
     return linear or whole

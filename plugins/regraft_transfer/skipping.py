@@ -1,5 +1,6 @@
 """Fewer layers: one that is skipped gives what it is given."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from regraft import UnsupportedError
@@ -20,7 +21,8 @@ def removable(model: "TargetModel") -> "list[nn.Module]":
 
     def compare(layer: Any, given: Any, named: Any, output: Any) -> None:
         hidden = _hidden(given, named)
-        result = output[0] if isinstance(output, tuple) else output
+        layer.gives_tuple = isinstance(output, tuple)
+        result = output[0] if layer.gives_tuple else output
         found[layer] = result.shape == hidden.shape
 
     hooks = [
@@ -36,8 +38,9 @@ def removable(model: "TargetModel") -> "list[nn.Module]":
 
 
 def skip(layers: "list[nn.Module]") -> None:
-    """Take these layers' parameters away, and let them give what they are given. They stay in
-    their places: whoever counts layers, or looks at the states between them, finds as many."""
+    """Take away the parameters of these layers, which are `removable`, and let them give what they
+    are given, in the form in which they gave something. They stay in their places: whoever counts
+    layers, or looks at the states between them, finds as many."""
     if not layers:
         raise UnsupportedError(
             "The source model has no layers that could be left out: take another strategy."
@@ -47,12 +50,13 @@ def skip(layers: "list[nn.Module]") -> None:
             delattr(layer, name)
         for name in [name for name, _ in layer.named_parameters()]:
             delattr(layer, name)
-        passing: Any = _passing
+        passing: Any = partial(_passing, layer.gives_tuple)
         layer.forward = passing
 
 
-def _passing(*given: Any, **named: Any) -> Any:
-    return _hidden(given, named)
+def _passing(gives_tuple: Any, /, *given: Any, **named: Any) -> Any:
+    hidden = _hidden(given, named)
+    return (hidden, None) if gives_tuple else hidden
 
 
 def _hidden(given: Any, named: Any) -> Any:

@@ -157,6 +157,15 @@ def test_speed_is_told_of_a_backbone_of_another_structure(submit: Any) -> None:
     speed = show_version(context.registry, "reviews", None)["report"]["speed"]
     assert speed["size_ratio"] < 1
     assert speed["rows_per_second"] > 0
+    assert speed["validation"] is None
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_student_is_told_beside_its_teacher(submit: Any, registry: Registry) -> None:
+    context = submit(strategy="distillation", options={"epochs": 1, "least_steps": 0}, force=True)
+    assert run(context).result is not None
+    version = show_version(registry, "reviews", None)
+    assert set(version["report"]["speed"]["validation"]) == {"now", "before"}
 
 
 def test_the_same_architecture_is_trained_from_scratch_within_the_time_of_the_adaptation(
@@ -219,7 +228,7 @@ def test_rare_class_is_found_more_often_with_class_weights(
     """Of what is hard to tell apart the rare class is guessed more often."""
     words = ["good lovely", "great fine", "good fine", "great lovely"]
     rows = [
-        f"{words[n * n % 4]} {'really ' * (n % 9)} {n},{'rare' if n % 10 == 0 else 'plain'}"
+        f"{words[n * n % 4]} {'really ' * (n % 9)} {n * 7919 % 1009},{'plain' if n % 10 else 'rare'}"
         for n in range(400)
     ]
     data = tmp_path / "rare.csv"
@@ -228,8 +237,27 @@ def test_rare_class_is_found_more_often_with_class_weights(
     for name, weights in (("plain", False), ("weighted", True)):
         run(submit(name=name, data=str(data), class_weights=weights, force=True))
         report = show_version(registry, name, None)["report"]
-        recalls.append({r["label"]: r["recall"] for r in report["metrics"]["per_class"]}["rare"])
-    assert recalls[0] < recalls[1]
+        figures = (report["metrics"], report["baselines"]["simple"])
+        recalls.append([_recall(metrics, "rare") for metrics in figures])
+    assert recalls[0][0] < recalls[1][0]
+    assert recalls[0][1] < recalls[1][1], "as does what it is compared with"
+
+
+def _recall(metrics: dict[str, Any], label: str) -> float:
+    found: float = {row["label"]: row["recall"] for row in metrics["per_class"]}[label]
+    return found
+
+
+def test_a_source_domain_without_a_class_has_nothing_to_forget(
+    submit: Any, registry: Registry, reviews: Path, tmp_path: Path
+) -> None:
+    lines = reviews.read_text().splitlines()
+    known = [line.replace("film", "book") for line in lines if line.endswith("negative")]
+    (tmp_path / "known.csv").write_text("\n".join([lines[0], *known]))
+    assert run(submit(source_data=str(tmp_path / "known.csv"), force=True)).result is not None
+    report = show_version(registry, "reviews", None)["report"]
+    assert report["forgetting"] is None
+    assert "no rows of positive" in report["missing"]["forgetting"]
 
 
 def test_second_run_computes_no_feature_and_shares_the_blobs(

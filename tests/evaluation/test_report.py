@@ -47,10 +47,11 @@ def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data:
     targets = task.targets(data.test.labels)
     wrong = judge(task, np.eye(2)[1 - targets], targets)
     report = json.loads(json.dumps(build_report(task, data, wrong, baselines, 0, True)))
+    high = report["gain"].pop("high")
+    assert -0.9 < high < -0.5, "30 rows leave some doubt"
     assert report["gain"] == {
         "value": -1.0,
         "low": -1.0,
-        "high": -1.0,
         "against": "simple",
         "metric": "accuracy",
     }

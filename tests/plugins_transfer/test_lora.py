@@ -52,3 +52,9 @@ def test_dora_is_refused_for_convolutions_that_peft_does_not_know(plugins: Plugi
     model = real("efficientnet-lite0", "image-classification", plugins)
     with pytest.raises(UnsupportedError, match="leave out dora"):
         LoRA(LoRAOptions(dora=True), 0).prepare(model)
+
+
+def test_a_backbone_of_other_layers_is_told_so() -> None:
+    model = TargetModel(nn.LSTM(2, 2), nn.Linear(2, 2))
+    with pytest.raises(UnsupportedError, match="neither linear layers nor convolutions"):
+        LoRA(LoRAOptions(), 0).prepare(model)

@@ -1,14 +1,21 @@
 """Layers that are left out, on small and on real backbones."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from regraft import UnsupportedError
+from regraft import Feature, UnsupportedError
+from regraft.export.graph import export_backbone
 from regraft.model import TargetModel, layers, levels
 from regraft.plugins import Plugins
+from regraft.serving.predictor import Backbone
+from regraft.serving.sessions import Runtime
 from regraft.testing.toy import toy_model
+from regraft_torch.speaker import SpeakerEncoder
+from regraft_torch.speaker_layers import speaker_layers
 from regraft_transfer.layer_drop import LayerDrop, LayerDropOptions
 from regraft_transfer.skipping import removable, skip
 from regraft_transfer.student_init import StudentInit, StudentOptions
@@ -59,6 +66,35 @@ def test_layers_of_real_backbones_that_keep_the_shape_are_removable(
     features, logits = model.eval()(**model.example)
     assert features.isfinite().all()
     assert logits.shape == (2, 2)
+
+
+def speaker(feature: str, rows: int = 3) -> TargetModel:
+    """Layers that give a tuple, and of which one has another shape."""
+    samples = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (rows, 8000))).float()
+    example = {"samples": samples, "lengths": torch.full((rows,), 8000)}
+    return TargetModel(speaker_layers(None, (feature,)), torch.nn.Linear(256, 2), example)
+
+
+@pytest.mark.parametrize("feature", ["layer-3-mean", "embedding"])
+def test_layers_that_give_a_tuple_are_left_out_too(feature: str) -> None:
+    model = LayerDrop(LayerDropOptions(share=0.5), 0).prepare(speaker(feature)).eval()
+    assert [size > 0 for size in sizes(model)] == [True, True, False]
+    with torch.no_grad():
+        features, _ = model(**model.example)
+        alone, _ = model(**{name: tensor[1:2] for name, tensor in model.example.items()})
+    assert torch.allclose(features[1:2], alone, atol=1e-5)
+    assert not torch.allclose(features[0], features[1], atol=1e-5)
+
+
+def test_what_is_left_of_layers_that_give_a_tuple_is_exported(tmp_path: Path) -> None:
+    model = LayerDrop(LayerDropOptions(share=0.5), 0).prepare(speaker("layer-3-mean")).eval()
+    path = tmp_path / "backbone.onnx"
+    feature = Feature("layer-3-mean", "pooled", 256)
+    path.write_bytes(export_backbone(model.backbone, SpeakerEncoder.inputs, feature))
+    batch = {name: tensor.numpy() for name, tensor in model.example.items()}
+    with torch.no_grad():
+        expected, _ = model(**model.example)
+    np.testing.assert_allclose(Backbone(path, Runtime()).features(batch), expected, atol=1e-4)
 
 
 def test_levels_hold_every_parameter_once_from_the_inputs_up(plugins: Plugins) -> None:

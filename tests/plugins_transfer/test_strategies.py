@@ -37,6 +37,11 @@ def step(model: TargetModel, targets: list[int], features: Any = None) -> Step:
     return Step(model.example, chosen, logits, model, wanted, loss, 0.5)
 
 
+def test_bitfit_knows_the_biases_of_recurrent_layers() -> None:
+    model = TargetModel(nn.LSTM(2, 2), nn.Linear(2, 2))
+    assert learning(BitFit(BitFitOptions(), 0).prepare(model)) == ["bias_ih_l0", "bias_hh_l0"]
+
+
 def test_bitfit_trains_biases_alone() -> None:
     names = learning(BitFit(BitFitOptions(), 0).prepare(toy_model(0)))
     assert names

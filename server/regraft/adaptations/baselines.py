@@ -29,7 +29,7 @@ def find_baselines(work: Work, learnt: Learnt, probe: Probe | str) -> dict[str, 
     with work.context.stage("baselines"):
         found: dict[str, Judged | str] = {
             "majority": majority_baseline(task, data),
-            "simple": simple_baseline(task, data, seed),
+            "simple": simple_baseline(task, data, seed, work.weighted(data.labelled)),
         }
     found["scratch"] = tried(lambda: scratch_baseline(work, learnt))
     found["probe"] = probe if isinstance(probe, str) else _judged(probe)

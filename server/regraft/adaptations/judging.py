@@ -58,7 +58,14 @@ def forgetting(work: Work, learnt: Learnt) -> JSON:
     if data.source is None:
         raise UnsupportedError("no rows of the source domain are known (--source-data)")
     first = len(data.train) - data.borrowed
-    before = find_probe(work, learnt, data.train.take(range(first, len(data.train))))
+    rows = data.train.take(range(first, len(data.train)))
+    unseen = sorted(set(data.labels) - set(rows.labels)) if task.classes else []
+    if unseen:
+        raise UnsupportedError(
+            f"the source domain has no rows of {', '.join(unseen[:5])}: what knows it alone cannot "
+            "answer with all labels"
+        )
+    before = find_probe(work, learnt, rows)
     targets = task.targets(data.source.labels)
     with work.context.stage("evaluation"):
         found = {

@@ -10,7 +10,7 @@ from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.training import Trained, on_ray, train
 from regraft.adaptations.work import Work, features_of, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
-from regraft.domain import Blob, Examples
+from regraft.domain import JSON, Blob, Examples
 from regraft.export.graph import export_backbone
 from regraft.features import features_by
 from regraft.serving.predictor import SoftmaxHead
@@ -28,6 +28,8 @@ class Learnt:
     `module` is the backbone that was trained; without one it is the source model's own, frozen.
     `parameters` learnt. With `gpu` its exported backbone is asked there. `fair` is what the same,
     before it learnt from the validation part, said of that part; None where it did not.
+    `validation` are its metrics on that part and those of the model that it came after, where both
+    were trained.
     """
 
     choice: Choice
@@ -37,6 +39,7 @@ class Learnt:
     module: "nn.Module | None" = None
     gpu: bool = False
     fair: Array | None = None
+    validation: tuple[JSON, JSON] | None = None
 
     @property
     def feature(self) -> Feature:
@@ -126,7 +129,9 @@ def export_trained(work: Work, choice: Choice, trained: Trained) -> Learnt:
             return _features(work, exported, work.data.train)
 
     head = head_of(work, trained.model, features)
-    return Learnt(choice, exported, head, trained.parameters, trained.model.backbone)
+    both = None if trained.earlier is None else (trained.metrics, trained.earlier)
+    backbone = trained.model.backbone
+    return Learnt(choice, exported, head, trained.parameters, backbone, validation=both)
 
 
 def head_of(

@@ -16,7 +16,8 @@ ROUNDS = 5
 
 def measure_speed(work: Work, learnt: Learnt) -> JSON:
     """Rows a second of one batch on this machine, of ours and of the frozen source model; sizes in
-    bytes. UnsupportedError where both compute the same."""
+    bytes; and on the validation part the scores of ours and of the whole model that it learnt from,
+    if there is one. UnsupportedError where both compute the same."""
     if learnt.module is None:
         raise UnsupportedError("the backbone is the source model's own")
     if work.request.strategy.kind != "structure":
@@ -27,7 +28,9 @@ def measure_speed(work: Work, learnt: Learnt) -> JSON:
     with work.context.stage("speed"):
         opened = [work.open(blob) for blob in (learnt.backbone, frozen)]
         ours, theirs = paired_rates(opened, batch)
+    scores = [metrics[work.task.primary] for metrics in learnt.validation or ()]
     return {
+        "validation": dict(zip(("now", "before"), scores, strict=True)) if scores else None,
         "rows_per_second": ours,
         "source_rows_per_second": theirs,
         "ratio": ours / theirs,

@@ -39,13 +39,15 @@ class Limits:
 @dataclass(frozen=True)
 class Trained:
     """A finished model, how many of its parameters learnt, after how many epochs it was the best,
-    and its metrics on the validation part then."""
+    and its metrics on the validation part then; `earlier` are those of the model that it came
+    after, where that was trained."""
 
     recipe: Recipe
     model: "TargetModel"
     parameters: int
     epochs: int
     metrics: JSON
+    earlier: JSON | None = None
 
 
 Wanted = tuple[TransferStrategy, Feature]
@@ -160,9 +162,10 @@ def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Lim
     """The same, with all that training leaves in this directory."""
     if what[0].ingredients():
         return _mixed(directory, work, what, run, limits)
-    made = _after(work, what, run, (directory, limits))
+    made, earlier = _after(work, what, run, (directory, limits))
     with work.context.stage(limits.stage):
-        return run(work, made, directory / what[0].name, limits)
+        trained = run(work, made, directory / what[0].name, limits)
+    return replace(trained, earlier=earlier)
 
 
 def _mixed(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
@@ -197,23 +200,25 @@ def _score(work: Work, model: "TargetModel") -> float:
     return float(task.metrics(outputs, task.targets(part.labels))[task.primary])
 
 
-def _after(work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]) -> Recipe:
-    """The recipe, with the result of the strategy that this one begins with; training that takes
-    half of the time that is left."""
+def _after(
+    work: Work, what: Wanted, run: Runner, where: tuple[Path, Limits]
+) -> tuple[Recipe, JSON | None]:
+    """The recipe, with the result of the strategy that this one begins with, and that one's metrics
+    if it was trained; training that takes half of the time that is left."""
     from regraft.training.checkpoints import save_weights
 
     (strategy, feature), (directory, limits) = what, where
     made = recipe(work, strategy, feature)
     before = earlier(strategy, work.context.plugins)
     if before is None:
-        return made
+        return made, None
     if before.freezes_backbone:
-        return replace(made, head=_fitted(work, before, feature))
+        return replace(made, head=_fitted(work, before, feature)), None
     half = replace(_share(limits, 2), epochs=None)
     first = train_in(directory, work, (before, feature), run, half)
     weights = directory / f"{before.name}.safetensors"
     save_weights(weights, first.model)
-    return replace(made, before=first.recipe, weights=str(weights))
+    return replace(made, before=first.recipe, weights=str(weights)), first.metrics
 
 
 def _fitted(work: Work, strategy: TransferStrategy, feature: Feature) -> LinearHead:

@@ -83,12 +83,13 @@ class Work:
                 self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
         return self.known[feature]
 
-    def weighted(self) -> Examples:
-        """The training rows, those of rare classes repeated if classes are to count alike."""
-        train = self.data.train
+    def weighted(self, rows: Examples | None = None) -> Examples:
+        """The training rows, or these, those of rare classes repeated if classes are to count
+        alike."""
+        rows = self.data.train if rows is None else rows
         if not self.request.spec.class_weights:
-            return train
-        return train.take(balanced(train.labels, self.request.spec.seed))
+            return rows
+        return rows.take(balanced(rows.labels, self.request.spec.seed))
 
     def parts(self) -> dict[str, tuple[Any, ...]]:
         """Rows and targets of train and validation, as training takes them, and rows of the target

@@ -110,14 +110,14 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     if report["precision"]:
         yield _precision(report["precision"], metric)
     if report["speed"]:
-        yield (
-            "{ratio:.2f} times as fast as the source model, {size_ratio:.2f} of its size"
-        ).format(**report["speed"])
+        yield _speed(report["speed"], metric)
     if report["forgetting"]:
         before, after = (report["forgetting"][name]["primary"] for name in ("before", "after"))
         yield f"on the source domain: {metric} {before:.3f} before, {after:.3f} now"
     for one in report["tried"]:
-        score = one["reason"] if one["score"] is None else f"{one['score']:.3f}"
+        score = one["reason"]
+        if one["score"] is not None:
+            score = f"{one['score']:.3f} (loss {one['loss']:.3f})"
         taken = ", taken" if one["taken"] else ""
         taken += ", then learnt from all labels" if one.get("all_labels") else ""
         yield f"tried {one['strategy']}: {score} on validation, {one['seconds']:.1f} s{taken}"
@@ -138,6 +138,20 @@ def _precision(found: dict[str, Any], metric: str) -> str:
     return (
         f"{name}: served, {found['ratio']:.2f} times as fast; {metric} of {scores['rows']:,} "
         f"training and validation rows {scores[name]:.3f}, in fp32 {scores['fp32']:.3f}"
+    )
+
+
+def _speed(found: dict[str, Any], metric: str) -> str:
+    """By how much a smaller model is faster, and at what loss."""
+    text = "{ratio:.2f} times as fast as the source model, {size_ratio:.2f} of its size".format(
+        **found
+    )
+    scores = found.get("validation")
+    if scores is None:
+        return text
+    return (
+        f"{text}; {metric} on validation {scores['now']:.3f}, of the whole model that it learnt "
+        f"from {scores['before']:.3f}"
     )
 
 

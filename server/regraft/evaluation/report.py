@@ -34,10 +34,10 @@ def majority_baseline(task: Task, data: DataSet) -> Judged:
     return judge(task, task.majority(task.targets(data.train.labels), len(targets)), targets)
 
 
-def simple_baseline(task: Task, data: DataSet, seed: int) -> Judged:
-    """What can be had without a source model, trained on the same labels."""
+def simple_baseline(task: Task, data: DataSet, seed: int, rows: Examples | None = None) -> Judged:
+    """What can be had without a source model, trained on the same labels, or on these rows."""
     estimator = task.simple_baseline(seed)
-    rows = data.labelled
+    rows = data.labelled if rows is None else rows
     with threadpool_limits(1):  # small products: threads wait for each other, and for other work
         estimator.fit(rows.inputs, task.targets(rows.labels))
         outputs = np.asarray(estimator.predict_proba(data.test.inputs))
