@@ -227,10 +227,10 @@ def test_rare_class_is_found_more_often_with_class_weights(
 ) -> None:
     """Of what is hard to tell apart the rare class is guessed more often."""
     words = ["good lovely", "great fine", "good fine", "great lovely"]
-    rows = [
-        f"{words[n * n % 4]} {'really ' * (n % 9)} {n * 7919 % 1009},{'plain' if n % 10 else 'rare'}"
-        for n in range(400)
-    ]
+    rows = []
+    for n in range(400):
+        label = "plain" if n % 10 else "rare"
+        rows.append(f"{words[n * n % 4]} {'really ' * (n % 9)} {n * 7919 % 1009},{label}")
     data = tmp_path / "rare.csv"
     data.write_text("\n".join(["text,label", *rows]))
     recalls = []
