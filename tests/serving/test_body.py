@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from regraft.errors import OverloadedError, RegraftError, TooLargeError, TooSlowError
 from regraft.serving.body import ABREAST, Bodies
+from regraft.serving.protocol import DEFLATED
 
 LIMIT = 1_000
 
@@ -130,6 +132,52 @@ def test_who_leaves_while_sending_is_not_taken_for_one_who_sent_all() -> None:
         assert bodies.room == ABREAST * LIMIT
 
     asyncio.run(scenario())
+
+
+def test_many_compressed_bodies_at_once_are_all_taken() -> None:
+    """Each could be as large as the limit, and is not."""
+    bodies, plain = Bodies(LIMIT), b"ab" * 200
+    assert DEFLATED * len(gzip.compress(plain)) > LIMIT
+
+    async def scenario() -> list[bytes]:
+        return await asyncio.gather(*(bodies.read(_packed(plain)) for _ in range(4 * ABREAST)))
+
+    assert asyncio.run(scenario()) == [plain] * (4 * ABREAST)
+    assert bodies.room == ABREAST * LIMIT
+
+
+def test_one_is_unpacked_at_a_time_also_where_its_client_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, begun = threading.Event(), []
+
+    def slow(body: bytes, encoding: str, limit: int) -> bytes:
+        begun.append(gzip.decompress(body))
+        assert gate.wait(10)
+        return begun[-1]
+
+    monkeypatch.setattr("regraft.serving.body.decode_content", slow)
+
+    async def scenario() -> None:
+        bodies = Bodies(LIMIT)
+        tasks = [asyncio.create_task(bodies.read(_packed(text))) for text in (b"1", b"2", b"3")]
+        await asyncio.sleep(0.05)
+        tasks[0].cancel()
+        tasks[1].cancel()
+        await asyncio.sleep(0.05)
+        assert begun == [b"1"], "its memory is still taken"
+        gate.set()
+        assert await tasks[2] == b"3"
+        assert begun == [b"1", b"3"], "nobody waits for the second any more"
+        assert bodies.room == ABREAST * LIMIT
+
+    asyncio.run(scenario())
+
+
+def _packed(plain: bytes) -> Request:
+    client = Client(gzip.compress(plain), content_encoding="gzip")
+    client.on.set()
+    return client.request()
 
 
 async def _let(clients: list[Client]) -> None:

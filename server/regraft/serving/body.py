@@ -1,11 +1,12 @@
 """The bodies of requests, as they come in."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import ClientDisconnect, Request
 
 from regraft.errors import OverloadedError, TooLargeError, TooSlowError
-from regraft.serving.protocol import DEFLATED, decode_content
+from regraft.serving.protocol import decode_content
 
 SECONDS = 120
 """That a client may take to send one."""
@@ -19,11 +20,17 @@ ENCODING = b"content-encoding"
 
 class Bodies:
     """Reads bodies of at most `limit` bytes each, and of `ABREAST` times as much in all at a time.
-    For use on the event loop."""
+    For use on the event loop.
+
+    Compressed ones are unpacked one at a time, beside that: a few bytes can stand for `limit`, and
+    where each took so much of the room most would be refused for what never comes out.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.room = ABREAST * limit
+        # Its one thread is the turn, which lasts until that is done, also where a client leaves.
+        self.unpacker = ThreadPoolExecutor(1, thread_name_prefix="unpacker")
 
     async def read(self, request: Request) -> bytes:
         """The whole body, decoded.
@@ -41,8 +48,9 @@ class Bodies:
             encoding = headers.get(ENCODING, b"").decode("latin-1")
             if not encoding:
                 return body
-            share.take(min(self.limit, DEFLATED * len(body)))
-            return await asyncio.to_thread(decode_content, body, encoding, self.limit)
+            return await asyncio.get_running_loop().run_in_executor(
+                self.unpacker, decode_content, body, encoding, self.limit
+            )
         finally:
             self.room += share.taken
 
