@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ from starlette.testclient import TestClient
 from regraft.contract import TensorSpec
 from regraft.errors import OverloadedError, TooLargeError, UnknownNameError
 from regraft.registry.endpoint_table import Route, Tried
+from regraft.serving.aside import LARGE
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
 from regraft.serving.pool import Failure
 from regraft.serving.predictor import Predictor
+from regraft.serving.protocol import compressed
 from regraft.serving.rollout import Served
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import RequestRecord, Several, ShadowRecord, Silent
@@ -340,6 +343,22 @@ def test_a_long_answer_is_compressed_as_the_client_accepts(
     assert [row["length"] for row in answer.json()["predictions"]] == [len(t) for t in texts]
     short = http.post("/models/m/predict", json={"inputs": ["a"]})
     assert "content-encoding" not in short.headers
+
+
+def test_a_large_answer_is_compressed_beside_the_event_loop(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return compressed(*given)
+
+    monkeypatch.setattr("regraft.serving.http.compressed", noted)
+    for size in (LARGE // 2, LARGE):
+        monkeypatch.setattr(Task, "answers", lambda _, tensors, size=size: ["a" * size])
+        assert http.post("/models/m/predict", json={"inputs": ["a"]}).status_code == 200
+    assert [name.startswith("asyncio_") for name in threads] == [False, True]
 
 
 def test_a_request_is_known_by_its_id(http: TestClient, recorder: Recorder) -> None:

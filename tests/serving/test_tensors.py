@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -13,8 +14,10 @@ from regraft.contract import Array
 from regraft.errors import TooLargeError
 from regraft.serving.tensors import (
     DTYPES,
+    PIECE,
     BadRequestError,
     datatype_of,
+    for_orjson,
     from_binary,
     from_json,
     to_binary,
@@ -237,6 +240,15 @@ def test_an_unknown_datatype_lists_the_known_ones() -> None:
 def test_floats_that_are_not_finite_are_null_in_json() -> None:
     array = np.array([np.nan, 1.5, np.inf, -np.inf], np.float32)
     assert to_json(array) == [None, 1.5, None, None]
+
+
+@pytest.mark.parametrize("elements", [PIECE, PIECE + 1, 3 * PIECE])
+def test_many_elements_are_the_same_json_as_few(elements: int) -> None:
+    array = np.arange(elements, dtype=np.float32) / 3
+    array[-1] = np.nan
+    texts = array.astype(str).astype(object)
+    for one in (array.reshape(-1, 1), texts):
+        assert orjson.dumps({"data": for_orjson(one)}) == orjson.dumps({"data": to_json(one)})
 
 
 def test_floats_that_are_not_finite_survive_binary() -> None:

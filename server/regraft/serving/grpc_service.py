@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLargeError
 from regraft.identity.caller import Caller
 from regraft.serving import grpc_protocol
+from regraft.serving.building import built
 from regraft.serving.call import logged
 from regraft.serving.gate import admitted
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
@@ -165,8 +166,8 @@ class GRPCService:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
             served = await self.inference.found(caller, name)
             asked = grpc_protocol.parse_infer(message)
-            predictor, outputs = await self.inference.answer(call, served, path, asked)
-            return grpc_protocol.build_infer(predictor.name, predictor.version, asked, outputs)
+            predictor, tensors = await self.inference.answer(call, served, path, asked)
+            return await built(grpc_protocol.build_infer, predictor, asked, tensors)
 
 
 def _metadata(context: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.errors import RegraftError
 from regraft.identity.authenticator import anybody
+from regraft.serving.aside import aside
 from regraft.serving.call import CLIENT_CLOSED, Call, logged
 from regraft.serving.gate import Gate, caller_of
 from regraft.serving.hanging_up import HangingUp
@@ -128,15 +129,16 @@ def _timed(inference: Inference, handler: Predicting) -> Handler:
             except RegraftError as error:
                 response = error_response(error)
                 call.status = response.status_code
-        return _compressed(request, response)
+        return await _compressed(request, response)
 
     return answer
 
 
-def _compressed(request: Request, response: Response) -> Response:
+async def _compressed(request: Request, response: Response) -> Response:
     """As the client accepts it; a compressed body has another length, and another meaning for
     caches."""
-    body, encoding = compressed(bytes(response.body), request.headers.get("accept-encoding"))
+    plain, accepted = bytes(response.body), request.headers.get("accept-encoding")
+    body, encoding = await aside(len(plain), lambda: compressed(plain, accepted))
     if encoding is not None:
         response.body = body
         response.headers["Content-Encoding"] = encoding

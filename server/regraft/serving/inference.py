@@ -28,6 +28,7 @@ from regraft.serving.answers import Answers
 from regraft.serving.aside import Looks, aside
 from regraft.serving.batcher import Batcher
 from regraft.serving.body import Bodies
+from regraft.serving.building import built, readable
 from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
@@ -233,19 +234,18 @@ class Inference:
         limits = self.caps.json, longest_string(named.task)
         asked = await aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
         with self.departures.watched(request):
-            predictor, outputs = await self.answer(call, served, request.path_params, asked)
-        answer = protocol.build_infer(predictor.name, predictor.version, asked, outputs)
+            predictor, tensors = await self.answer(call, served, request.path_params, asked)
+            answer = await built(protocol.build_infer, predictor, asked, tensors)
         return Response(answer.body, 200, answer.headers)
 
     async def answer(
         self, call: Call, served: Served, path: Mapping[str, str], asked: protocol.InferRequest
-    ) -> tuple[Predictor, Sequence[protocol.Output]]:
-        """Which version answers a request, and what it says of what the request wants to know."""
+    ) -> tuple[Predictor, Arrays]:
+        """Which version answers a request, and what it says."""
         call.id = asked.id[:LONGEST_ID] or call.id
         predictor = call.choose(served, path.get("version"))
         rows = await self.rows(predictor, asked)
-        tensors = await self._predict(call, served, predictor, rows)
-        return predictor, protocol.choose_outputs(asked, tensors, predictor.task.labels)
+        return predictor, await self._predict(call, served, predictor, rows)
 
     async def rows(self, predictor: Predictor, asked: protocol.InferRequest) -> list[Any]:
         """The task's rows that a request holds."""
@@ -271,15 +271,8 @@ class Inference:
             rows = await self._read(task, task.read_inputs, inputs, amount)
         with self.departures.watched(request):
             tensors = await self._predict(call, served, predictor, rows)
-        predictions = predictor.task.answers(tensors)
-        return JSONResponse(
-            {
-                "model": predictor.name,
-                "version": str(predictor.version),
-                "id": call.id,
-                "predictions": predictions,
-            }
-        )
+            answer = await readable(predictor, call.id, tensors)
+        return Response(answer, media_type="application/json")
 
     async def _form(self, task: Task, request: Request, body: bytes) -> list[Any]:
         if not task.suffixes:

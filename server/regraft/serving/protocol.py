@@ -21,11 +21,11 @@ from regraft.serving import strict_json
 from regraft.serving.tensors import (
     BadRequestError,
     datatype_of,
+    for_orjson,
     from_binary,
     from_json,
     quoted,
     to_binary,
-    to_json,
 )
 
 PLATFORM = "onnx_onnxv1"
@@ -124,15 +124,19 @@ def build_infer(
     outputs, chunks = [], []
     for wanted, array in chosen:
         entry = _metadata(wanted.name, datatype_of(array), array.shape)
-        if request.binary_output if wanted.binary is None else wanted.binary:
+        if is_binary(request, wanted):
             chunks.append(to_binary(array))
             entry["parameters"] = {"binary_data_size": len(chunks[-1])}
         else:
-            entry["data"] = to_json(array)
+            entry["data"] = for_orjson(array)
         outputs.append(entry)
     identity = {"id": request.id} if request.id else {}
     head = {"model_name": model, "model_version": str(version), **identity, "outputs": outputs}
     return _respond(_dump(head), chunks)
+
+
+def is_binary(request: InferRequest, wanted: RequestedOutput) -> bool:
+    return request.binary_output if wanted.binary is None else wanted.binary
 
 
 Output = tuple[RequestedOutput, Array]
