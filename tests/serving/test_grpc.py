@@ -2,6 +2,7 @@
 
 import asyncio
 import copyreg
+import threading
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -16,15 +17,17 @@ from regraft.errors import (
     NotReadyError,
     OverloadedError,
     RegraftError,
+    TooLargeError,
     UnknownNameError,
     UnsupportedError,
 )
 from regraft.identity.authenticator import anybody
+from regraft.serving.aside import LARGE
 from regraft.serving.grpc_messages import INFERENCE, MESSAGES
 from regraft.serving.grpc_protocol import build_infer, parse_infer
 from regraft.serving.grpc_service import SERVICES, GRPCService, add_services, code_of
 from regraft.serving.protocol import InferRequest, RequestedOutput
-from regraft.serving.tensors import BadRequestError
+from regraft.serving.tensors import DTYPES, MOST_ITEMS, PIECE, BadRequestError
 
 
 def request(**changes: Any) -> Any:
@@ -217,12 +220,12 @@ def test_a_local_server_answers_none_but_this_machine(
     assert context.code == (None if answered else grpc.StatusCode.PERMISSION_DENIED)
 
 
-def refused(method: str, message: Any, infer: Any = None) -> tuple[str, str]:
+def refused(method: str, message: Any, infer: Any = None, most: int = 10_000) -> tuple[str, str]:
     """The code and the text with which a call ends."""
     context = Context("ipv4:127.0.0.1:5")
     inference: Any = SimpleNamespace(
         recorded=lambda *_: nullcontext(SimpleNamespace(id="")),
-        caps=SimpleNamespace(body=10_000),
+        caps=SimpleNamespace(body=most),
         authenticate=anybody,
         found=lambda _, name: infer(name),
     )
@@ -272,6 +275,45 @@ def test_a_long_reason_is_cut_to_what_clients_take() -> None:
 
     code, text = refused("ModelInfer", request(), wordy)
     assert (code, len(text)) == ("INVALID_ARGUMENT", 2000)
+
+
+def test_contents_of_many_numbers_are_read_in_pieces_that_each_are_checked() -> None:
+    message = request()
+    for datatype, field in (("FP32", "fp32_contents"), ("UINT8", "uint_contents")):
+        values = np.arange(3 * PIECE - 1) % 256
+        del message.inputs[1:]
+        message.inputs.add(name="numbers", datatype=datatype, shape=[len(values)])
+        getattr(message.inputs[1].contents, field).extend(values)
+        found = parse_infer(message).tensors["numbers"]
+        assert found.dtype == DTYPES[datatype]
+        np.testing.assert_array_equal(found, values)
+    message.inputs[1].contents.uint_contents[-1] = 256
+    with pytest.raises(BadRequestError, match="UINT8 must be from 0 to 255"):
+        parse_infer(message)
+
+
+def test_many_short_texts_are_refused_before_they_are_copied() -> None:
+    message = request()
+    message.inputs[0].contents.bytes_contents.extend([b""] * MOST_ITEMS)
+    message.inputs[0].shape[:] = [MOST_ITEMS + 2]
+    with pytest.raises(TooLargeError, match="65,538 elements"):
+        parse_infer(message)
+
+
+def test_a_large_message_is_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def noted(message: Any) -> Any:
+        threads.append(threading.current_thread())
+        raise BadRequestError("noted")
+
+    async def found(name: str) -> Any:
+        return None
+
+    monkeypatch.setattr("regraft.serving.grpc_protocol.parse_infer", noted)
+    for size in (LARGE // 2, LARGE):
+        assert refused("ModelInfer", request(id="x" * size), found, 2 * LARGE)[1] == "noted"
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
 
 
 def test_many_tensors_are_told_apart_at_once() -> None:

@@ -14,10 +14,11 @@ from regraft.serving.grpc_messages import CHOICE, MESSAGES
 from regraft.serving.protocol import InferRequest, Output, RequestedOutput, tensor_metadata
 from regraft.serving.tensors import (
     BadRequestError,
+    check_items,
     datatype_of,
     dtype_named,
     from_binary,
-    from_json,
+    from_values,
     quoted,
     to_binary,
 )
@@ -131,10 +132,11 @@ def _from_contents(entry: Any) -> Array:
             f"Tensor {quoted(entry.name)}: {quoted(entry.datatype)} is not given in "
             f"{', '.join(given) or 'contents'}, but in {field or 'raw_input_contents'}."
         )
-    values, shape = list(getattr(entry.contents, field)), list(entry.shape)
+    values, shape = getattr(entry.contents, field), list(entry.shape)
     if entry.datatype != "BYTES":
-        return from_json(entry.name, entry.datatype, shape, values)
-    return from_binary(entry.name, "BYTES", shape, memoryview(_packed(values)))
+        return from_values(entry.name, entry.datatype, shape, values)
+    check_items(entry.name, len(values))
+    return from_binary(entry.name, "BYTES", shape, memoryview(_packed(values[:])))
 
 
 def _packed(items: Sequence[bytes]) -> bytes:

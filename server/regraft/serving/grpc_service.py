@@ -5,6 +5,7 @@ Ray Serve runs a gRPC server in each replica, which calls the replica's method o
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from google.protobuf.message import DecodeError
 from regraft.errors import NotReadyError, OverloadedError, RegraftError, TooLargeError
 from regraft.identity.caller import Caller
 from regraft.serving import grpc_protocol
+from regraft.serving.aside import aside
 from regraft.serving.building import built
 from regraft.serving.call import logged
 from regraft.serving.gate import admitted
@@ -162,10 +164,11 @@ class GRPCService:
         caller, metadata = self._caller(context), _metadata(context)
         with self.inference.recorded((caller, name), message.id, metadata) as call:
             limit = self.inference.caps.body
-            if message.ByteSize() > limit:
+            size = message.ByteSize()
+            if size > limit:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
             served = await self.inference.found(caller, name)
-            asked = grpc_protocol.parse_infer(message)
+            asked = await aside(size, partial(grpc_protocol.parse_infer, message))
             predictor, tensors = await self.inference.answer(call, served, path, asked)
             return await built(grpc_protocol.build_infer, predictor, asked, tensors)
 

@@ -68,6 +68,17 @@ def from_json(name: str, datatype: str, shape: Any, data: Any) -> Array:
     return _CONVERSIONS[dtype.kind](name, dtype, flat).reshape(axes)
 
 
+def from_values(name: str, datatype: str, shape: Any, values: Any) -> Array:
+    """The same of a sequence in row order, piece by piece: it need not be a list."""
+    dtype, axes = dtype_named(name, datatype), _axes(name, shape)
+    if len(values) != prod(axes):
+        raise _mismatch(name, f"{prod(axes)} elements", len(values))
+    array = np.empty(len(values), dtype)
+    for n in range(0, len(values), PIECE):
+        array[n : n + PIECE] = _CONVERSIONS[dtype.kind](name, dtype, values[n : n + PIECE])
+    return array.reshape(axes)
+
+
 def from_binary(name: str, datatype: str, shape: Any, raw: memoryview) -> Array:
     """The tensor of this `shape` whose little-endian bytes are exactly `raw`, as a copy.
 
@@ -115,6 +126,14 @@ def to_binary(array: Array) -> bytes:
         items = [_bytes(value) for value in array.ravel().tolist()]
         return b"".join(part for item in items for part in (len(item).to_bytes(4, "little"), item))
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def check_items(name: str, count: int) -> None:
+    """TooLargeError where no tensor of BYTES may have so many elements."""
+    if count > MOST_ITEMS:
+        raise TooLargeError(
+            f"Tensor {quoted(name)} has {count:,} elements: of BYTES at most {MOST_ITEMS:,} go."
+        )
 
 
 def dtype_named(name: str, datatype: str) -> np.dtype[Any]:
@@ -228,10 +247,7 @@ def _objects(items: list[bytes]) -> Array:
 def _split(name: str, count: int, raw: memoryview) -> list[bytes]:
     if 4 * count > len(raw):
         raise _mismatch(name, f"at least {4 * count} bytes", len(raw))
-    if count > MOST_ITEMS:
-        raise TooLargeError(
-            f"Tensor {quoted(name)} has {count:,} elements: of BYTES at most {MOST_ITEMS:,} go."
-        )
+    check_items(name, count)
     items = []
     start = 0
     for _ in range(count):
