@@ -1,8 +1,14 @@
 """Every error that a user can meet, with the HTTP status that it means."""
 
+from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+
+LISTED = 20
+"""Names that a message lists, of those that there are."""
+COMPARED, ENDING = 100, 4
+"""Names with which another is compared, at some 30 us each, and letters by which ends are alike."""
 
 
 class RegraftError(Exception):
@@ -52,17 +58,27 @@ class DataError(InvalidInputError):
 
 class UnknownNameError(RegraftError, LookupError):
     """A name that nothing here, or nothing `of` what is named, bears; the message lists what there
-    is."""
+    is, the first of many."""
 
     status = 404
 
     def __init__(self, kind: str, name: str, known: Iterable[str], of: str | None = None) -> None:
         names = sorted(known)
-        near = get_close_matches(name, names, n=1)
+        near = get_close_matches(name, _alike(name, names), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        listed = ", ".join(names) if names else "none"
+        listed = ", ".join(names[:LISTED]) if names else "none"
+        more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
         where = "" if of is None else f" of '{of}'"
-        super().__init__(f"Unknown {kind} '{name}'{where}.{hint} Known: {listed}.")
+        super().__init__(f"Unknown {kind} '{name}'{where}.{hint} Known: {listed}{more}.")
+
+
+def _alike(name: str, names: list[str]) -> list[str]:
+    """Of sorted names all, or of many those that begin or end most like this one."""
+    if len(names) <= COMPARED:
+        return names
+    place, each = bisect(names, name), COMPARED // 4
+    ends = [one for one in names if one.endswith(name[-ENDING:])]
+    return names[max(0, place - each) : place + each] + ends[: 2 * each]
 
 
 class TooSlowError(RegraftError):
