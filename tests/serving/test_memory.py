@@ -117,6 +117,36 @@ def test_what_is_in_use_stays_and_is_fetched_once_for_all(tmp_path: Path) -> Non
     assert loads[0] is not threading.main_thread()
 
 
+def test_what_was_in_use_beyond_the_limit_goes_when_it_is_not_any_more(tmp_path: Path) -> None:
+    known = backbones(tmp_path, 3)
+
+    async def scenario(memory: BackboneMemory, batcher: Batcher) -> None:
+        for one in known:
+            one.unload()
+        await asyncio.gather(*(batcher.predict(predictor(one), ["a"]) for one in known))
+        await asyncio.sleep(0.1)
+        assert [one.users for one in known] == [0, 0, 0]
+        assert sum(one.loaded for one in known) == 1
+        assert not memory.crowded
+
+    run(scenario, known, known[0].size)
+
+
+def test_one_that_is_larger_than_the_limit_is_not_fetched_for_each_request(tmp_path: Path) -> None:
+    known, loads = backbones(tmp_path, 1), []
+    load = known[0].load
+    known[0].load = lambda: (loads.append(1), load())[1]  # type: ignore[method-assign]
+
+    async def scenario(memory: BackboneMemory, batcher: Batcher) -> None:
+        await memory.make_room()
+        for _ in range(3):
+            await batcher.predict(predictor(known[0]), ["a"])
+            await asyncio.sleep(0.02)
+        assert len(loads) == 1
+
+    run(scenario, known, known[0].size - 1)
+
+
 def test_clients_that_leave_start_no_other_load_and_free_nothing_that_is_computed(
     tmp_path: Path,
 ) -> None:

@@ -16,12 +16,15 @@ log = logging.getLogger("regraft.serving")
 class BackboneMemory:
     """Puts away the backbones that were used least recently, so that the files of those in memory
     are no more than `limit` bytes together (None: any number), and fetches one that is asked for
-    again. One that is in use stays, also beyond the limit. For use on the event loop."""
+    again. One that is in use stays, also beyond the limit, until nobody uses it any more. For use
+    on the event loop."""
 
     def __init__(self, known: Callable[[], Iterable[Backbone]], limit: int | None = None) -> None:
         self.known = known
         self.limit = limit
         self.fetching: dict[Backbone, asyncio.Task[None]] = {}
+        self.crowded = False
+        self.clearing: asyncio.Task[None] | None = None
 
     @contextmanager
     def using(self, backbone: Backbone) -> Iterator[None]:
@@ -38,6 +41,9 @@ class BackboneMemory:
     def give(self, backbone: Backbone) -> None:
         backbone.users -= 1
         backbone.used = time.monotonic()
+        if self.crowded and not backbone.users:
+            self.crowded = False
+            self.clearing = asyncio.create_task(self.make_room())
 
     async def fetch(self, backbone: Backbone) -> None:
         """Have it in memory: once for all who ask for it, also where they leave; in a thread, so
@@ -53,6 +59,8 @@ class BackboneMemory:
             await self.make_room(backbone.size)
             begin = time.perf_counter()
             await asyncio.to_thread(backbone.load)
+            # Others may have been fetched meanwhile, each for a room that was there.
+            await self.make_room()
         seconds = time.perf_counter() - begin
         log.info("backbone %s is in memory again after %.2f s", backbone.name[:12], seconds)
 
@@ -68,6 +76,8 @@ class BackboneMemory:
                 backbone.unload()
                 gone += backbone.size
                 log.info("backbone %s is put away", backbone.name[:12])
+        # One that is larger than the limit stays alone, or it would be fetched for each request.
+        self.crowded = excess > gone and sum(one.loaded for one in loaded) > 1
         if gone:
             await asyncio.to_thread(give_back)
 
