@@ -141,6 +141,21 @@ def test_an_unknown_name_is_not_waited_for(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_name_that_the_newest_table_lacks_too_is_neither_waited_for_nor_kept(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        served = pool(tmp_path)
+        write(tmp_path, 1, ("a", 1, "m1"))
+        await served.refresh()
+        write(tmp_path, 2, ("a", 1, "m1"), ("b", 1, "m1"))
+        with pytest.raises(UnknownNameError):
+            await asyncio.wait_for(served.waited_for("nope"), 1)
+        assert not served.visited
+
+    asyncio.run(scenario())
+
+
 def test_a_version_that_is_tried_is_loaded_beside_and_goes_when_it_is_not(tmp_path: Path) -> None:
     async def scenario() -> None:
         served = pool(tmp_path)

@@ -102,13 +102,18 @@ class Pool:
 
     async def _catch_up(self, name: str) -> None:
         """Have a newer table read now, and wait for the endpoint to load or to fail."""
-        if name not in self.routes and await asyncio.to_thread(self._newest) is None:
+        if name not in self.routes and not await asyncio.to_thread(self._comes, name):
             return
         self.visited[name] = time.monotonic()
         self._hurry.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS), self._changed:
                 await self._changed.wait_for(lambda: self._settled(name))
+
+    def _comes(self, name: str) -> bool:
+        """Whether a newer table than ours has this name, which may be a client's own making."""
+        table = self._newest()
+        return table is not None and any(route.name == name for route in table.routes)
 
     def _settled(self, name: str) -> bool:
         return name in self.served or self.failure(name) is not None
