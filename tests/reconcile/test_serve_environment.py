@@ -32,6 +32,15 @@ def test_requests_go_through_haproxy_and_are_replayed(instance: Instance) -> Non
 
 
 @needs_haproxy
+@pytest.mark.parametrize(("processors", "threads"), [(2, "1"), (8, "2"), (64, "4")])
+def test_haproxy_has_threads_by_the_processors_that_there_are_for_us(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, processors: int, threads: str
+) -> None:
+    monkeypatch.setattr("regraft.reconcile.environment.available_cpus", lambda: processors)
+    assert serve_environment(instance, {})["RAY_SERVE_HAPROXY_NBTHREAD"] == threads
+
+
+@needs_haproxy
 def test_what_the_user_set_is_left_alone(instance: Instance) -> None:
     given = {"RAY_SERVE_HAPROXY_RETRY_ON": "none", "RAY_SERVE_HAPROXY_STATS_PORT": "8404"}
     assert serve_environment(instance, given).keys().isdisjoint(given)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from regraft.reconcile.haproxy_launcher import MOST_ONGOING, real_binary
+from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
 INSTANCE: Final = "REGRAFT_INSTANCE"
@@ -117,7 +118,7 @@ def _haproxy(instance: Instance) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(ANSWER_SECONDS),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(SILENCE_SECONDS),
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(BUFFER),
-        "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, (os.cpu_count() or 1) // 4))),
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, available_cpus() // 4))),
         # Every request would be written down for a process in Python to count once more.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(HARD_STOP),

@@ -12,6 +12,7 @@ import onnxruntime
 
 from regraft.errors import NotReadyError
 from regraft.serving.optimised import optimised_copy
+from regraft.serving.quota import cpu_quota
 
 log = logging.getLogger("regraft.serving")
 
@@ -20,8 +21,11 @@ DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int6
 
 
 def available_cpus() -> int:
-    """The processors that this process may use: onnxruntime would count the host's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The processors that this process may use, by its affinity and by the quota of its control
+    group: onnxruntime would count the host's."""
+    known = hasattr(os, "sched_getaffinity")
+    count = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return min(count, cpu_quota() or count)
 
 
 @dataclass(frozen=True)
