@@ -325,8 +325,9 @@ class Placement(BaseModel):
     """Where an endpoint answers: from the shared pool, or from replicas of its own, as many as its
     load needs between the two bounds; with `min_replicas` 0 none while nobody asks.
 
-    `cpus` and `gpus` are of one replica, `target_ongoing` is how many requests one shall have at a
-    time, and `idle_seconds` for how long fewer must do before one is taken away.
+    `cpus` and `gpus` are of one replica, which computes with so many threads, `target_ongoing` is
+    how many requests one shall have at a time, and `idle_seconds` for how long fewer must do before
+    one is taken away.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     use_gpu: bool | None = None
     """Whether training and serving take GPUs; training takes those that there are otherwise."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """Of each replica and of what computes features; the processors are shared out otherwise."""
+    """Of each replica of the shared pool and of what computes features; the processors are shared
+    out otherwise. Those of a dedicated endpoint have as many as its `--cpus` says."""
     scratch_seconds: Annotated[float, Field(ge=0)] = 600.0
     """The most that the baseline from scratch may take, which is never more than the adaptation."""
 

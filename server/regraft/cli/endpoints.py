@@ -121,7 +121,7 @@ def _try_out(name: str, version: int, mode: Mode, given: JSON) -> None:
 @click.argument("name")
 @click.option("--placement", type=click.Choice(["shared", "dedicated"]))
 @click.option("--replicas", metavar="MIN..MAX", help="Of its own; from 0: none while nobody asks.")
-@click.option("--cpus", type=float, help="Of one replica.")
+@click.option("--cpus", type=float, help="Of one replica, and so many threads.")
 @click.option("--gpus", type=float, help="Of one replica.")
 @click.option("--target-ongoing", type=float, help="Requests that one replica has at a time.")
 @click.option("--idle-seconds", type=float, help="Until a replica with too little to do goes.")

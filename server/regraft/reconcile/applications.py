@@ -135,9 +135,16 @@ class DedicatedApplications:
         serve.delete(f"{DEDICATED}{name}", _blocking=False)
 
 
+def _threads(placement: Placement, settings: Settings) -> int:
+    """As many as a replica has processors; the setting's, which is made for those of the pool, only
+    where it is to have none of its own."""
+    return max(1, int(placement.cpus)) if placement.cpus else settings.threads or 1
+
+
 def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
-    threads = settings.threads or max(1, int(placement.cpus))
-    options = replica_options(settings, threads, placement.gpus > 0, only=name)
+    options = replica_options(
+        settings, _threads(placement, settings), placement.gpus > 0, only=name
+    )
     deployment = _deployment(Replica, "Endpoint", cluster.SERVE, settings, ONGOING).options(
         ray_actor_options=_actor(
             cluster.SERVE, settings, num_cpus=placement.cpus, num_gpus=placement.gpus
