@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 
-LISTED = 20
+LISTED = 30
 """Names that a message lists, of those that there are."""
 COMPARED, ENDING = 100, 4
 """Names with which another is compared, at some 30 us each, and letters by which ends are alike."""
