@@ -1,5 +1,7 @@
 """Findings, on features whose secrets are known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,54 @@ def test_row_that_is_nearly_one_of_the_known_is_found() -> None:
 
 def test_no_row_is_a_near_duplicate_of_another_draw() -> None:
     assert len(near_duplicates(clusters(200, 0)[0], clusters(200, 1)[0])) == 0
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 6, 10, 50])
+def test_independent_rows_are_no_near_duplicates_in_any_dimension(size: int) -> None:
+    known, others = np.random.default_rng(1).normal(size=(2, 150, size))
+    assert len(near_duplicates(known, others)) == 0
+
+
+@pytest.mark.parametrize(("size", "noise"), [(2, 1e-4), (3, 1e-3), (6, 0.01), (50, 0.1)])
+def test_copies_with_noise_that_the_dimension_allows_are_found(size: int, noise: float) -> None:
+    rng = np.random.default_rng(1)
+    known, others = rng.normal(size=(2, 150, size))
+    others[:20] = known[:20] + noise * rng.normal(size=(20, size))
+    assert list(near_duplicates(known, others)) == list(range(20))
+
+
+def test_copies_are_found_where_all_rows_have_some() -> None:
+    """As of images that were augmented before they were split."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(60, 64)), 5, 0) + 0.1 * rng.normal(size=(300, 64))
+    known, others = np.split(rows[rng.permutation(300)], [200])
+    assert len(near_duplicates(known, others)) > 95
+
+
+def test_records_of_one_category_are_no_near_duplicates() -> None:
+    rng = np.random.default_rng(0)
+    cities = np.eye(100)[rng.integers(0, 100, 2000)]
+    rows = np.hstack([rng.normal(size=(2000, 3)), cities])
+    known, others = np.split(rows, [1400])
+    others[7] = known[70]
+    assert list(near_duplicates(known, others, records=True)) == [7]
+
+
+def test_few_rows_and_rows_without_numbers_are_no_near_duplicates() -> None:
+    known, others = np.random.default_rng(0).normal(size=(2, 40, 30))
+    assert len(near_duplicates(known[:2], others)) == len(near_duplicates(known, others[:0])) == 0
+    others[:3] = known[:3]
+    others[0] = np.nan
+    assert list(near_duplicates(known, others)) == [1, 2]
+
+
+def test_memory_for_near_duplicates_does_not_grow_with_the_product_of_rows() -> None:
+    known, others = np.random.default_rng(0).normal(size=(2, 5000, 20)).astype(np.float32)
+    tracemalloc.start()
+    near_duplicates(known, others)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(known) * len(others) / 3
 
 
 def test_planted_label_errors_come_first() -> None:

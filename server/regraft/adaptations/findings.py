@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from regraft.adaptations.learning import say
 from regraft.adaptations.work import Work, frozen_features
@@ -33,7 +34,9 @@ def find_findings(work: Work, feature: Feature) -> list[JSON]:
 
 
 def _duplicates(work: Work, train: Array, test: Array) -> Iterator[JSON]:
-    rows = work.data.test.take(near_duplicates(train, test)).numbers
+    with threadpool_limits(work.threads):
+        found = near_duplicates(train, test, work.task.records)
+    rows = work.data.test.take(found).numbers
     if rows:
         text = (
             f"{len(rows):,} of {len(test):,} test rows are nearly the same as a training row, so "

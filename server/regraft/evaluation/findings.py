@@ -4,15 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from regraft.contract import Array
 
 NEAR = 0.97
 """The cosine of standardised features from which two rows are near duplicates."""
+CHANCE = 1e-4
+"""How likely a row may be to pass for a near duplicate by chance."""
+NEIGHBOURS = 10
+"""To the last of which the nearest is compared: fewer known rows than that may be copies of one."""
+QUARTILE = 0.25
+"""Of the known rows, by whose word chance is judged: fewer than that may have near duplicates of
+their own. A median would bear more, but of a few categories and a number half look like that."""
 MOST_ROWS = 1000
 FOLDS = 3
 STRENGTH = 0.01
@@ -27,11 +36,57 @@ class Suspect:
     margin: float
 
 
-def near_duplicates(known: Array, others: Array, near: float = NEAR) -> Array:
-    """Positions in `others` [M, D] of rows that are nearly the same as one of `known` [N, D]."""
+def near_duplicates(known: Array, others: Array, records: bool = False) -> Array:
+    """Positions in `others` [M, D] of rows that are nearly the same as one of `known` [N, D].
+
+    Where unrelated rows are as much alike by chance, in few dimensions or as `records`, whose cells
+    repeat, a row must also be nearer to its nearest than chance brings rows of `known` together.
+    """
     mean, scale = known.mean(0), np.maximum(known.std(0), 1e-6)
-    one, other = (_unit((rows - mean) / scale) for rows in (known, others))
-    return np.flatnonzero((other @ one.T).max(1) >= near)
+    one, other = (_finite((rows - mean) / scale) for rows in (known, others))
+    count = min(NEIGHBOURS, len(one) - 1)
+    if count < 2 or not len(other):
+        return np.zeros(0, int)
+    # Brute force goes through both sets in blocks, so that N · M distances are never there at once;
+    # a tree takes ten times as long in twelve dimensions.
+    search = NearestNeighbors(n_neighbors=count + 1, algorithm="brute").fit(one)
+    distances, nearest = search.kneighbors(other, count)
+    near = (_unit(other) * _unit(one[nearest[:, 0]])).sum(1) >= NEAR
+    some = one[:: -(-len(one) // MOST_ROWS)]
+    if records or _alike_by_chance(some, len(one)):
+        own = search.kneighbors(some)[0][:, 1:]  # without the row itself
+        near &= _isolation(distances) <= _rare(_isolation(own), count)
+    return np.flatnonzero(near)
+
+
+def _alike_by_chance(some: Array, rows: int) -> bool:
+    """Whether one of so many unrelated rows may well reach `NEAR`: their cosines are about normal,
+    with a variance of 1 / D where features are independent."""
+    unit = _unit(some)
+    cosines = np.abs(unit @ unit.T)[np.triu_indices(len(unit), 1)]
+    deviation = np.median(cosines) / norm.ppf(0.75)  # whatever the few pairs are that are related
+    return bool(rows * norm.sf(NEAR / max(deviation, 1e-12)) > CHANCE)
+
+
+def _isolation(distances: Array) -> Array:
+    """The distance to the nearest, in parts of that to the farthest of a row's neighbours."""
+    return np.asarray(distances[:, 0] / np.maximum(distances[:, -1], 1e-12))
+
+
+def _rare(isolation: Array, count: int) -> float:
+    """What as few rows as `CHANCE` fall short of, as far as known rows tell.
+
+    To the power of the dimension, whichever it is, this has the same distribution function in every
+    space and at every density: 1 − (1 − x)^(count − 1). Source: Facco et al. 2017, Estimating the
+    intrinsic dimension of datasets by a minimal neighborhood information (with a count of 2).
+    """
+    quartile, rare = (-np.expm1(np.log1p(-x) / (count - 1)) for x in (QUARTILE, CHANCE))
+    return float(np.quantile(isolation, QUARTILE) ** (np.log(rare) / np.log(quartile)))
+
+
+def _finite(rows: Array) -> Array:
+    """What is no number tells nothing."""
+    return np.asarray(np.nan_to_num(rows, nan=0, posinf=0, neginf=0))
 
 
 def _unit(rows: Array) -> Array:
