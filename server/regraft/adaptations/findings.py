@@ -1,6 +1,6 @@
 """Findings about the data, from what the frozen source model says of the rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -15,6 +15,9 @@ from regraft.evaluation.findings import label_errors, listed, near_duplicates, s
 MOST_SUSPECTS = 50
 MARKED = 0.75
 """The area under the ROC curve from which a shift is told of."""
+COMPARED = (("test", "train"), ("test", "validation"), ("validation", "train"))
+"""Which part's rows are looked for in which: a closed form learns from the validation part too."""
+CALLED = {"train": "training", "validation": "validation"}
 
 
 def find_findings(work: Work, feature: Feature) -> list[JSON]:
@@ -24,25 +27,27 @@ def find_findings(work: Work, feature: Feature) -> list[JSON]:
     if work.task.form != "pooled" or not work.task.calibrates:
         return []
     with work.context.stage("findings"):
-        train = frozen_features(work, feature, work.data.train)
-        test = frozen_features(work, feature, work.data.test)
+        parts = {name: getattr(work.data, name) for name in ("train", "validation", "test")}
+        known = {name: frozen_features(work, feature, part) for name, part in parts.items()}
         return [
-            *_duplicates(work, train, test),
-            *_suspects(work, train),
-            *_shifts(work, feature, test),
+            *_duplicates(work, known),
+            *_suspects(work, known["train"]),
+            *_shifts(work, feature, known["test"]),
         ]
 
 
-def _duplicates(work: Work, train: Array, test: Array) -> Iterator[JSON]:
-    with threadpool_limits(work.threads):
-        found = near_duplicates(train, test, work.task.records)
-    rows = work.data.test.take(found).numbers
-    if rows:
-        text = (
-            f"{len(rows):,} of {len(test):,} test rows are nearly the same as a training row, so "
-            f"that the test is easier than what is to come: rows {listed(sorted(rows))}"
-        )
-        yield {"kind": "near-duplicates", "text": text, "rows": sorted(rows)}
+def _duplicates(work: Work, features: Mapping[str, Array]) -> Iterator[JSON]:
+    for part, other in COMPARED:
+        with threadpool_limits(work.threads):
+            found = near_duplicates(features[other], features[part], work.task.records)
+        rows = sorted(getattr(work.data, part).take(found).numbers)
+        if rows:
+            text = (
+                f"{len(rows):,} of {len(features[part]):,} {part} rows are nearly the same as a "
+                f"{CALLED[other]} row, so that the {part} part is easier than what is to come: "
+                f"rows {listed(rows)}"
+            )
+            yield {"kind": "near-duplicates", "text": text, "between": [part, other], "rows": rows}
 
 
 def _suspects(work: Work, features: Array) -> Iterator[JSON]:
