@@ -5,10 +5,20 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regraft import Feature, FeatureForm, InvalidInputError, Reference, SourceModel
+import numpy as np
+
+from regraft import (
+    Feature,
+    FeatureForm,
+    InvalidInputError,
+    Reference,
+    SourceModel,
+    SourceOptions,
+)
 from regraft_tabular.columns import encode, learn_columns, size_of
 from regraft_tabular.source import table_inputs
 
@@ -21,11 +31,12 @@ EXPECTED = "table:FILE.csv#LABEL-COLUMN"
 
 
 def open_related(reference: str, parsed: Reference) -> SourceModel:
+    options = parsed.read(SourceOptions)
     path = Path(parsed.target).expanduser()
     if path.suffix.lower() != ".csv" or not path.is_file() or not parsed.part:
         found = f"there is no CSV file {path}" if parsed.part else "the label column is missing"
         raise InvalidInputError(f"'{reference}': {found}. Expected: {EXPECTED}.")
-    return RelatedTable(reference, path, parsed.part)
+    return RelatedTable(reference, path, parsed.part, options.untrained)
 
 
 class RelatedTable(SourceModel):
@@ -34,10 +45,11 @@ class RelatedTable(SourceModel):
 
     modality = "table"
 
-    def __init__(self, reference: str, path: Path, label: str) -> None:
+    def __init__(self, reference: str, path: Path, label: str, untrained: bool = False) -> None:
         self.name = reference
         self.path = path
         self.label = label
+        self.untrained = untrained
         self.rows, self.labels = _read(path, label)
         self.columns = learn_columns(self.rows)
         self.width = size_of(self.columns)
@@ -52,12 +64,15 @@ class RelatedTable(SourceModel):
 
     def fingerprint(self) -> str:
         whole = hashlib.sha256(self.path.read_bytes())
-        whole.update(f"{self.label} {HIDDEN} {EPOCHS}".encode())
+        epochs = 0 if self.untrained else EPOCHS
+        whole.update(f"{self.label} {HIDDEN} {epochs}".encode())
         return whole.hexdigest()
 
     @cached_property
     def weights(self) -> list[tuple[Any, Any]]:
         """Weight and bias of each hidden layer."""
+        if self.untrained:
+            return _drawn((self.width, *HIDDEN))
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier
 
@@ -83,6 +98,14 @@ class RelatedTable(SourceModel):
             "architecture": f"perceptron {self.width}-{HIDDEN[0]}-{HIDDEN[1]}",
             "columns": ", ".join(column["name"] for column in self.columns),
         }
+
+
+def _drawn(sizes: Sequence[int]) -> list[tuple[Any, Any]]:
+    """Weights that know nothing, the same each time. Source: He et al. 2015, Delving Deep into
+    Rectifiers."""
+    rng = np.random.default_rng(0)
+    scaled = [rng.normal(0, np.sqrt(2 / one), (one, two)) for one, two in pairwise(sizes)]
+    return [(weight, np.zeros(weight.shape[1])) for weight in scaled]
 
 
 def _read(path: Path, label: str) -> tuple[list[dict[str, str]], list[str]]:

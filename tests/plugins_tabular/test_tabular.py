@@ -119,6 +119,23 @@ def test_related_table_is_a_source_model_that_is_always_the_same(
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(one, two, strict=True))
 
 
+def test_related_table_with_random_weights_has_learnt_nothing(
+    plugins: Plugins, cancer: dict[str, Path]
+) -> None:
+    reference = f"table:{cancer['related']}#diagnosis"
+    trained, untrained = (
+        plugins.open_source(reference + random) for random in ("", "?init=random")
+    )
+    assert isinstance(trained, RelatedTable)
+    assert isinstance(untrained, RelatedTable)
+    assert trained.fingerprint() != untrained.fingerprint()
+    for (one, _), (other, _) in zip(trained.weights, untrained.weights, strict=True):
+        assert one.shape == other.shape
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.1
+    with pytest.raises(InvalidInputError, match="Options of this reference: init"):
+        plugins.open_source(f"{reference}?size=3")
+
+
 @pytest.mark.parametrize(
     ("suffix", "message"),
     [("", "the label column is missing"), ("#none", "has no column 'none'")],
