@@ -16,7 +16,10 @@ def test_few_names_are_all_listed_in_order() -> None:
 
 def test_of_many_names_the_first_are_listed_and_the_others_counted() -> None:
     text = str(UnknownNameError("endpoint", "else", MANY))
-    assert text == f"Unknown endpoint 'else'. Known: {', '.join(MANY[:LISTED])} and {1000 - LISTED} more."
+    assert (
+        text
+        == f"Unknown endpoint 'else'. Known: {', '.join(MANY[:LISTED])} and {1000 - LISTED} more."
+    )
 
 
 @pytest.mark.parametrize(

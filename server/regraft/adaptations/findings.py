@@ -15,6 +15,9 @@ from regraft.evaluation.findings import label_errors, listed, near_duplicates, s
 MOST_SUSPECTS = 50
 MARKED = 0.75
 """The area under the ROC curve from which a shift is told of."""
+MOST_PAIRS = 10**9
+"""Pairs of rows of two parts that are compared, in some twenty seconds of a processor; of larger
+parts some rows are looked for."""
 COMPARED = (("test", "train"), ("test", "validation"), ("validation", "train"))
 """Which part's rows are looked for in which: a closed form learns from the validation part too."""
 CALLED = {"train": "training", "validation": "validation"}
@@ -37,13 +40,16 @@ def find_findings(work: Work, feature: Feature) -> list[JSON]:
 
 
 def _duplicates(work: Work, features: Mapping[str, Array]) -> Iterator[JSON]:
+    rng = np.random.default_rng(work.request.spec.seed)
     for part, other in COMPARED:
+        most = MOST_PAIRS // max(1, len(features[other]))
+        some = rng.permutation(len(features[part]))[:most]
         with threadpool_limits(work.threads):
-            found = near_duplicates(features[other], features[part], work.task.records)
-        rows = sorted(getattr(work.data, part).take(found).numbers)
+            found = near_duplicates(features[other], features[part][some], work.task.records)
+        rows = sorted(getattr(work.data, part).take(some[found]).numbers)
         if rows:
             text = (
-                f"{len(rows):,} of {len(features[part]):,} {part} rows are nearly the same as a "
+                f"{len(rows):,} of {len(some):,} {part} rows are nearly the same as a "
                 f"{CALLED[other]} row, so that the {part} part is easier than what is to come: "
                 f"rows {listed(rows)}"
             )
