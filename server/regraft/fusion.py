@@ -25,7 +25,7 @@ class FusedSource(SourceModel):
         self.joined = tuple(features)
         self.name = inner.name
         self.modality = inner.modality
-        self.trainable = False
+        self.trainable = inner.trainable
         self.pretrained = inner.pretrained
         self.inputs = inner.inputs
         size = sum(feature.size for feature in features)

@@ -196,7 +196,7 @@ def test_source_of_random_weights_is_never_a_positive_transfer(
     assert result is not None
     assert result["verdict"] != "positive"
     report = show_version(registry, "reviews", None)["report"]
-    assert any("random weights" in note for note in report["notes"])
+    assert any("no pretrained weights" in note for note in report["notes"])
     assert report["missing"]["scratch"] == "the setting scratch_seconds is 0"
 
 

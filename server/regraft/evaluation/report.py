@@ -101,7 +101,7 @@ def _warnings(gains: Mapping[str, Interval], pretrained: bool) -> list[str]:
         if gain.value < 0
     ]
     if not pretrained:
-        found.append("the source model has random weights: nothing is transferred from it")
+        found.append("the source model has no pretrained weights: nothing is transferred from it")
     return found
 
 
