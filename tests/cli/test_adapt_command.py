@@ -32,6 +32,12 @@ def test_people_are_told_the_verdict_and_the_endpoint(adapt: Any) -> None:
     assert "endpoint: /v2/models/reviews" in answer.out
 
 
+def test_people_are_told_of_rows_that_were_not_learnt_from(adapt: Any, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text("text\nthe plot was thin\n")
+    answer = adapt("--unlabelled", str(tmp_path / "more.csv"))
+    assert "note: the 1 rows without labels were not learnt from: 'linear-probe'" in answer.out
+
+
 def test_not_promoted_version_is_told_without_an_endpoint(adapt: Any) -> None:
     answer = adapt("--no-promote")
     assert answer.code == 0

@@ -11,7 +11,7 @@ from regraft.adaptations.learning import Learnt, outputs_of
 from regraft.adaptations.speed import measure_speed
 from regraft.adaptations.training import here, on_ray
 from regraft.adaptations.trial import try_out
-from regraft.adaptations.work import Work
+from regraft.adaptations.work import Work, unlearnt_notes
 from regraft.data.load import ALIKE
 from regraft.data.split import subset
 from regraft.domain import JSON
@@ -43,6 +43,7 @@ def evaluate(work: Work, candidate: Candidate) -> JSON:
         **report,
         **{name: None if name in reasons else value for name, value in more.items()},
         "missing": {**report["missing"], **reasons},
+        "notes": [*report["notes"], *unlearnt_notes(work)],
         "calibration": candidate.calibration,
         "precision": candidate.precision.record,
         "findings": find_findings(known.work, known.learnt.feature) if known else [],

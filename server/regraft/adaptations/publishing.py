@@ -7,7 +7,7 @@ from regraft.adaptations.choice import Choice
 from regraft.adaptations.context import Context
 from regraft.adaptations.lineage import lineage
 from regraft.adaptations.request import Request
-from regraft.adaptations.work import Work
+from regraft.adaptations.work import Work, unlearnt_notes
 from regraft.domain import JSON, ModelVersion
 from regraft.registry.manifest import InputsRecord, Manifest, TaskReference
 from regraft.registry.patience import patiently
@@ -105,4 +105,5 @@ def result(work: Work, version: ModelVersion) -> JSON:
         "seconds": {**seconds, "total": round(sum(seconds.values()), 4)},
         "endpoint": f"/v2/models/{version.name}" if moved else None,
         "held_back": spec.promote and not moved,
+        "notes": unlearnt_notes(work),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from regraft.adaptations.context import Context
-from regraft.adaptations.request import Request
+from regraft.adaptations.request import Request, beginnings
 from regraft.contract import Array, Feature, LinearHead, OwnHead, Task, TransferStrategy
 from regraft.data.balance import balanced
 from regraft.data.folds import make_folds
@@ -110,6 +110,18 @@ def begin(request: Request, data: DataSet, context: Context) -> Work:
     inputs = request.task.completed(request.source.inputs, data.train.inputs)
     labels = data.labels if request.own is None else _own_labels(request.own, data, request)
     return Work(request, data, request.task(inputs, labels), context)
+
+
+def unlearnt_notes(work: Work) -> list[str]:
+    """Rows of the target without labels that were given to a strategy that looks at none."""
+    strategy, rows = work.request.strategy, work.data.unlabelled
+    trained = strategy.ingredients() or (strategy,)
+    steps = [one for each in trained for one in beginnings(each, work.context.plugins)]
+    if rows is None or any(one.unlabelled != "unused" for one in steps):
+        return []
+    return [
+        f"the {len(rows):,} rows without labels were not learnt from: '{strategy.name}' takes none"
+    ]
 
 
 def _own_labels(own: OwnHead, data: DataSet, request: Request) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ def print_result(result: dict[str, Any]) -> None:
         )
     rows = ", ".join(f"{count} {part}" for part, count in result["rows"].items())
     console.print(f"rows: {rows}; {result['seconds']['total']:.1f} s in all")
+    for note in result.get("notes", ()):  # of an older server there are none
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
     if result["endpoint"]:
         console.print(f"endpoint: {result['endpoint']}")
     elif result["held_back"]:
