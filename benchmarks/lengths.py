@@ -37,7 +37,7 @@ class InOrder(Batcher):
     ) -> None:
         super().__init__(worker, replace(limits, padding=float("inf")), telemetry, memory)
 
-    def _near(self, group: list[Item]) -> list[Item]:
+    def _near(self, oldest: Item, group: list[Item]) -> list[Item]:
         return group
 
 
