@@ -81,6 +81,12 @@ def test_rows_of_one_request_are_batched_by_their_size_and_come_back_in_order() 
     assert [set(map(len, batch)) for batch in gate.batches] == [{5}, {400}]
 
 
+@pytest.mark.parametrize("rows", [["xxx", "x", "xx"], ["x" * (n * 7 % 40) for n in range(40)]])
+def test_rows_of_one_request_come_back_in_order_whatever_their_sizes(rows: list[str]) -> None:
+    answer = run(lambda batcher: batcher.predict(predictor(Gate()), rows))
+    assert answer["length"].tolist() == [len(row) for row in rows]
+
+
 def test_a_request_of_large_rows_is_split_by_the_largest_batch() -> None:
     gate = Gate()
     run(lambda batcher: batcher.predict(predictor(gate, largest=1000), ["x" * 400] * 6))

@@ -178,7 +178,8 @@ class Batcher:
         }
 
     def _parts(self, task: Task, rows: Sequence[Any]) -> list[list[int]]:
-        """The numbers of a request's rows, by such as one batch may have: those of like size."""
+        """The numbers of a request's rows, in order, by such as one batch may have: those of like
+        size."""
         if len(rows) == 1:
             return [[0]]
         sizes = [task.size(row) for row in rows]
@@ -190,7 +191,7 @@ class Batcher:
                 parts.append([])
                 filled = widest
             parts[-1].append(number)
-        return parts
+        return [sorted(part) for part in parts]
 
     def _fits(self, task: Task, rows: int, widest: int, filled: int) -> bool:
         """Whether so many rows, of which so much is no padding, may be one batch."""
