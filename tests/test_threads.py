@@ -3,8 +3,9 @@
 import os
 
 import pytest
+import torch
 
-from regraft.threads import SPINS, yield_soon
+from regraft.threads import SPINS, torch_threads, yield_soon
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,10 @@ def test_threads_sleep_soon_unless_the_user_says_otherwise(
     found = os.environ.get("GOMP_SPINCOUNT")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     assert found == expected
+
+
+def test_torch_has_as_many_threads_as_before_whatever_happens() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(AssertionError), torch_threads(before + 1):
+        assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == before

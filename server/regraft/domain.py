@@ -39,12 +39,12 @@ class AdaptationSpec(BaseModel):
     `data`, the rows of the target, `test` and `validation` are paths or data-set references;
     fractions are of the rows of `data`, in the order train, validation, test. `source_data` are
     labelled rows of another domain, which are trained on too, and `unlabelled` rows of the target
-    without labels; with these `data` may be absent. After `budget` seconds training ends with
-    the best model so far. `force` lets a version answer whose verdict is negative;
-    `learning_curve` adds what half and a quarter of the training rows give. With
-    `class_weights` rare classes count as much as frequent ones. With the precision `auto` the
-    backbone is served in less precision where that is faster and costs no more than `quality_loss`
-    of the task's primary metric.
+    without labels; with these `data` may be absent. After `budget` seconds training ends with the
+    best model so far; a frozen backbone goes over as many rows as it suffices for. `force` lets a
+    version answer whose verdict is negative; `learning_curve` adds what half and a quarter of the
+    training rows give. With `class_weights` rare classes count as much as frequent ones. With the
+    precision `auto` the backbone is served in less precision where that is faster and costs no more
+    than `quality_loss` of the task's primary metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

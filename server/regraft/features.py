@@ -168,6 +168,7 @@ class FeatureCache:
     def get(self, key: str) -> Array | None:
         path = self.directory / f"{key}.npy"
         try:
+            os.utime(path)  # it is needed: cleaning leaves it
             large = path.stat().st_size > LARGE
             return np.asarray(np.load(path, mmap_mode="c" if large else None, allow_pickle=False))
         except (FileNotFoundError, ValueError, EOFError):

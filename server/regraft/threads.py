@@ -1,6 +1,8 @@
 """How our threads wait for each other, and how our processes yield to those that serve."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SPINS = 10_000
 """Turns of a thread's idle loop before it sleeps. By default libgomp takes more than a hundred
@@ -18,3 +20,16 @@ def yield_soon() -> None:
     is imported: libgomp reads it once."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """So many threads for each of torch's operations in this process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

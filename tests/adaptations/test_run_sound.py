@@ -32,7 +32,7 @@ def test_a_folder_of_sounds_becomes_an_endpoint(
     choice = show_version(registry, "sweeps", 1)["report"]["choice"]
     assert len(choice["losses"]) == result["candidates"] == 10
     assert choice["feature"] == min(choice["losses"], key=choice["losses"].__getitem__)
-    cached = list(FeatureCache(registry.home.cache / "features").directory.glob("*.npy"))
+    cached = list(FeatureCache(registry.home.features).directory.glob("*.npy"))
     assert len(cached) == 10 + 2  # the training part by every candidate, the others by one
 
     version = registry.models.version("sweeps", 1)

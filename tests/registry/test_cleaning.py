@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
 from regraft.domain import AdaptationSpec, Upload
+from regraft.features import FeatureCache
 from regraft.registry.blobs import CorruptBlobError
-from regraft.registry.cleaning import DAY, Retention, clean
+from regraft.registry.cleaning import DAY, UNUSED_FEATURES, Retention, clean
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
 from regraft.registry.schema import audit, datasets
@@ -103,6 +105,17 @@ def test_an_export_is_kept_while_it_is_used(registry: Registry) -> None:
     assert clean(registry, Retention()).counts == {}
     age(registry.home.root, 40 * DAY)
     assert clean(registry, Retention()).counts == {"exports": 1, "blobs": 1}
+
+
+def test_features_are_kept_while_they_are_used(registry: Registry) -> None:
+    cache = FeatureCache(registry.home.features)
+    for key in ("used", "unused"):
+        cache.put(key, np.zeros((2, 3)))
+    age(registry.home.root, UNUSED_FEATURES + DAY)
+    assert cache.get("used") is not None
+    assert clean(registry, Retention(), dry=True).counts == {"cached features": 1}
+    assert clean(registry, Retention()).size > 0
+    assert [path.stem for path in registry.home.features.iterdir()] == ["used"]
 
 
 def test_an_optimised_copy_goes_with_its_graph(registry: Registry) -> None:

@@ -207,6 +207,19 @@ def test_without_validation_rows_the_last_of_so_many_epochs_is_kept(tmp_path: Pa
         assert torch.equal(value, kept.state_dict()[name]), name
 
 
+class HeadAfterwards(Full):
+    """Validation says nothing of its epochs: the head is fitted when they are through."""
+
+    refits_head = True
+
+
+def test_where_the_head_is_fitted_afterwards_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    made = loop(tmp_path, kind=HeadAfterwards)
+    outcome = made.run(TRAIN, VALIDATION, 3)
+    assert (outcome.state, outcome.epochs, outcome.validation) == ("finished", 3, {})
+    assert made.checkpoints.load_best(toy_model(1)).epoch == 2
+
+
 def test_it_stops_once_patience_is_at_an_end(tmp_path: Path) -> None:
     still = FullOptions(epochs=20, batch_size=24, learning_rate=1e-30, patience=2)
     outcome, _ = train(tmp_path, still)

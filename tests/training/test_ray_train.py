@@ -79,7 +79,7 @@ def test_workers_compute_the_features_that_one_process_would(
 ) -> None:
     command = [*REGRAFT, "adapt", str(tweets), "--name", "probed", "--source", str(tiny_bert)]
     chosen = ["--strategy", "linear-probe", "--limit-rows", "1600", "--json"]
-    features = fresh_home.cache / "features"
+    features = fresh_home.features
 
     def adapted(*more: str) -> tuple[Any, dict[str, Any]]:
         done = subprocess.run([*command, *chosen, *more], env=env, capture_output=True, text=True)

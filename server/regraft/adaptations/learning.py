@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regraft.adaptations.budget import within_budget
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.training import Trained, on_ray, train
 from regraft.adaptations.work import Work, features_of, fitted, frozen_features
@@ -52,14 +53,18 @@ class Learnt:
         return _features(work, self.backbone, part, self.gpu)
 
 
-def learn(work: Work) -> Learnt:
-    """By the request's strategy, on the rows of the train part."""
+def learn(work: Work) -> tuple[Work, Learnt]:
+    """By the request's strategy, on the rows of the train part, or so many as the budget allows:
+    the work as it was then."""
     if work.request.own is not None:
-        return _nothing(work, work.request.own)
-    if work.request.strategy.freezes_backbone:
-        return learn_frozen(work)
+        return work, _nothing(work, work.request.own)
     choice = choose_feature(work)
-    return export_trained(work, choice, train(work, work.request.strategy, choice.feature, on_ray))
+    if work.request.strategy.freezes_backbone:
+        work = within_budget(work, choice.feature)
+        return work, replace(learn_frozen(work, choice.feature), choice=choice)
+    return work, export_trained(
+        work, choice, train(work, work.request.strategy, choice.feature, on_ray)
+    )
 
 
 def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:

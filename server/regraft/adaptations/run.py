@@ -81,7 +81,7 @@ def _stages(context: Context) -> JSON:
         request = check_request(chosen, context.plugins)
     work = begin(request, data, context)
     with _cluster(work):
-        found = find(work) if asked.strategy == AUTO else Found(work, learn(work), [])
+        found = find(work) if asked.strategy == AUTO else Found(*learn(work), [])
         candidate = finish(found.work, found.learnt)
         report = evaluate(found.work, candidate)
     _check_open(context)

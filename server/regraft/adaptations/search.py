@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from regraft.adaptations.budget import OF_AUTO, within_budget
 from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.context import Context
@@ -55,6 +56,7 @@ def find(work: Work) -> Found:
     """Try the closed forms here and the others under Ray Tune; learn by the best."""
     directory = work.context.registry.home.run(work.context.adaptation.id)
     choice = choose_feature(work)
+    work = within_budget(work, choice.feature, OF_AUTO)
     wanted = candidates(work.request, work.data, work.context.plugins)
     closed = [one for one in wanted if one.freezes_backbone]
     trained = [one for one in wanted if not one.freezes_backbone]

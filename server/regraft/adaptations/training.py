@@ -16,6 +16,7 @@ from regraft.domain import JSON
 from regraft.errors import UnsupportedError
 from regraft.features import TorchBackbone, compute_features
 from regraft.plugins import Plugins
+from regraft.threads import torch_threads
 from regraft.training.build import Ingredients, Recipe
 from regraft.training.clock import Clock
 from regraft.training.outcomes import validated
@@ -115,7 +116,7 @@ def here(
     from regraft.training.loop import Loop, Part, Surroundings
 
     context, clock = work.context, Clock(limits.deadline, limits.whole)
-    ingredients, before = made.open(context.plugins), torch.get_num_threads()
+    ingredients = made.open(context.plugins)
     model, checkpoints = ingredients.model(), Checkpoints(folder, "here")
     gpu = context.settings.use_gpu is not False and torch.cuda.is_available()
 
@@ -131,11 +132,8 @@ def here(
     )
     loop = Loop(model, ingredients.task, ingredients.strategy, checkpoints, around)
     parts = work.parts()
-    torch.set_num_threads(work.threads)
-    try:
+    with torch_threads(work.threads):
         outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]), limits.epochs)
-    finally:
-        torch.set_num_threads(before)
     validated(vars(outcome), limits.whole)
     return _finished(made, ingredients, model.cpu(), checkpoints)
 

@@ -25,6 +25,7 @@ from regraft.features import (
 from regraft.registry.manifest import InputsRecord
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime, available_cpus
+from regraft.threads import torch_threads
 from regraft.training.build import Recipe
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Work:
     task: Task
     context: Context
     known: dict[Feature, Blob] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What of the rows is not learnt from."""
 
     @property
     def threads(self) -> int:
@@ -113,14 +116,16 @@ def begin(request: Request, data: DataSet, context: Context) -> Work:
 
 
 def unlearnt_notes(work: Work) -> list[str]:
-    """Rows of the target without labels that were given to a strategy that looks at none."""
+    """Rows that were given and not learnt from: by what the work tells, and those without labels
+    where the strategy looks at none."""
     strategy, rows = work.request.strategy, work.data.unlabelled
     trained = strategy.ingredients() or (strategy,)
     steps = [one for each in trained for one in beginnings(each, work.context.plugins)]
     if rows is None or any(one.unlabelled != "unused" for one in steps):
-        return []
+        return [*work.notes]
     return [
-        f"the {len(rows):,} rows without labels were not learnt from: '{strategy.name}' takes none"
+        *work.notes,
+        f"the {len(rows):,} rows without labels were not learnt from: '{strategy.name}' takes none",
     ]
 
 
@@ -192,20 +197,36 @@ def features_for_a_guess(work: Work, candidates: Sequence[Feature], part: Exampl
     if module is None:
         return features_of_all(work, candidates, part)
     names = [f"{source.fingerprint()} {feature}" for feature in candidates]
-    with work.context.stage("features"):
+    with work.context.stage("features"), torch_threads(work.threads):
         run = in_threads(TorchBackbone(module), work.task, 1)
         return _cached(work, names, part, lambda: run)
+
+
+def are_known(work: Work, backbone: Blob, part: Examples) -> bool:
+    """Whether the cache tells what this backbone says of these rows."""
+    _, (found,) = _known(work, [backbone.sha256], part)
+    return found is not None
+
+
+def _known(
+    work: Work, names: Sequence[str], part: Examples
+) -> tuple[list[str], list[Array | None]]:
+    """The key of each name, and what the cache holds under it."""
+    cache, encoding = _cache(work), work.inputs.key
+    keys = [features_key(name, encoding, part.identities) for name in names]
+    return keys, [cache.get(key) for key in keys]
+
+
+def _cache(work: Work) -> FeatureCache:
+    return FeatureCache(work.context.registry.home.features)
 
 
 def _cached(
     work: Work, names: Sequence[str], part: Examples, run: Callable[[], Run]
 ) -> list[Array]:
     """An array for each name, which tells one output of a backbone from all others."""
-    registry = work.context.registry
-    cache = FeatureCache(registry.home.cache / "features")
-    encoding = work.inputs.key
-    keys = [features_key(name, encoding, part.identities) for name in names]
-    known = [cache.get(key) for key in keys]
+    cache = _cache(work)
+    keys, known = _known(work, names, part)
     found = [array for array in known if array is not None]
     if len(found) == len(keys):
         return found

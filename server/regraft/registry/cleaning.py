@@ -19,8 +19,9 @@ from regraft.registry.store import Registry
 from regraft.settings import Settings
 
 DAY = 86400.0
-UNUSED_EXPORT = 30 * DAY
-"""After that the export of a source model, which is made again in seconds to minutes, goes."""
+UNUSED_EXPORT = UNUSED_FEATURES = 30 * DAY
+"""After that the export of a source model, which is made again in seconds to minutes, goes, and so
+do features, which take as long as the rows take a backbone."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def clean(
     needed.update(_exports(registry.home, cleaned, dry, now))
     _blobs(registry.home, needed, cleaned, dry, now)
     _optimised(registry.home, needed, cleaned, dry, now)
+    _features(registry.home, cleaned, dry, now)
     _half_written(registry.home, cleaned, dry, now)
     _runs(registry, cleaned, dry, now)
     _uploads(registry, retention, cleaned, dry)
@@ -107,6 +109,16 @@ def _optimised(home: Home, needed: set[str], cleaned: Cleaned, dry: bool, now: f
         cleaned.add("optimised copies", size=_size(folder))
         if not dry:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _features(home: Home, cleaned: Cleaned, dry: bool, now: float) -> None:
+    for path in home.features.glob("*.npy"):
+        state = path.stat()
+        if now - state.st_mtime < UNUSED_FEATURES:
+            continue
+        cleaned.add("cached features", size=state.st_size)
+        if not dry:
+            path.unlink(missing_ok=True)
 
 
 def _size(folder: Path) -> int:

@@ -60,6 +60,11 @@ class Home:
         return self.cache / "optimised"
 
     @property
+    def features(self) -> Path:
+        """What frozen backbones said of rows; computed anew where it is missing."""
+        return self.cache / "features"
+
+    @property
     def statistics(self) -> Path:
         """What replicas counted since the server started, a file each."""
         return self.cache / "statistics"

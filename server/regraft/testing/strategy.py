@@ -3,8 +3,6 @@
 import dataclasses
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from regraft.contract import Array, Feature, Folds, LinearHead, StrategyKind, TransferStrategy
 from regraft.domain import NAME_PATTERN
+from regraft.threads import torch_threads
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,21 +47,8 @@ def check_strategy(strategy: type[TransferStrategy]) -> None:
     check_ingredients(strategy)
     with tempfile.TemporaryDirectory() as folder:
         check_groups(strategy)
-        with one_thread():
+        with torch_threads(1):  # more cost more than they save of small tensors
             check_training(strategy, Path(folder))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small tensors: threads cost more than they save."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_description(strategy: type[TransferStrategy]) -> None:

@@ -78,7 +78,8 @@ class Loop:
 
     def run(self, train: Part, validation: Part, epochs: int | None = None) -> Outcome:
         """Train until the plan, the patience or somebody ends it, or so many epochs of the plan
-        are through; the best epoch is kept, and the last where no validation rows tell it."""
+        are through. The best epoch is kept; the last where validation rows cannot tell it: there
+        are none, or the head is yet to be fitted."""
         wrapped = self.around.wrap(self.model)
         self.sizes = _sizes(self.task, [train.rows, train.unlabelled])
         first = self._resume()
@@ -146,7 +147,8 @@ class Loop:
 
     def _validate(self, validation: Part, epoch: int) -> None:
         """Measure the epoch, and keep it: as the last, and as the best if it is."""
-        kept = self._metrics(validation) if len(validation.rows) else {}
+        told = len(validation.rows) > 0 and not self.strategy.refits_head
+        kept = self._metrics(validation) if told else {}
         now = Checkpoint(epoch, kept)
         better = self.best is None or not kept or self._rank(kept) > self._rank(self.best.metrics)
         if better:

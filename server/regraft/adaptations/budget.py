@@ -1,0 +1,54 @@
+"""How many rows a frozen backbone can go over within the budget."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from regraft.adaptations.work import Work, are_known
+from regraft.contract import Feature
+from regraft.data.split import subset
+from regraft.domain import Blob, Examples
+from regraft.features import BATCH, features_by
+
+BATCHES = 16
+"""Measured before the rest is foreseen; rows of as many are always learnt from."""
+OF_AUTO = 0.25
+"""The share of the budget in which features are computed where models are trained too: to train on
+a row takes about three times as long."""
+
+
+def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
+    """The work with so many of its training rows, in the proportions of the classes, as features
+    can be computed of in this share of the budget; with all where there is no budget, or the
+    features are known, or some rows are of another domain."""
+    data, context = work.data, work.context
+    budget, rows = context.adaptation.spec.budget, len(data.train)
+    least = BATCH * max(BATCHES, 4 * work.threads)
+    if budget is None or data.borrowed or rows <= least:
+        return work
+    backbone = work.exported(feature)
+    if are_known(work, backbone, data.train):
+        return work
+    rng = np.random.default_rng(work.request.spec.seed)
+    with context.stage("features"):
+        seconds = _seconds_a_row(work, backbone, data.train.take(rng.permutation(rows)[:least]))
+    left = context.began + share * budget - time.time()
+    fitting = max(least, int(left / seconds))
+    if fitting >= rows:
+        return work
+    kept = subset(data.train, data.labels, fitting, rng)
+    note = f"{len(kept):,} of {rows:,} training rows are used: the budget suffices for no more"
+    return replace(work, data=replace(data, train=kept), notes=(*work.notes, note))
+
+
+def _seconds_a_row(work: Work, backbone: Blob, sample: Examples) -> float:
+    """By all workers together, without what it takes to begin."""
+    first, whole = (_seconds(work, backbone, part) for part in (sample.take([0]), sample))
+    return max(whole - first, 1e-9) / len(sample) / (work.request.spec.workers or 1)
+
+
+def _seconds(work: Work, backbone: Blob, part: Examples) -> float:
+    start, asked = time.perf_counter(), work.context.check_cancelled
+    features_by(work.running(backbone), work.task, part.inputs, lambda done: asked())
+    return time.perf_counter() - start
