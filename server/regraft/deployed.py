@@ -26,7 +26,9 @@ def control(arguments: dict[str, Any]) -> Any:
     from regraft.registry.store import Registry
 
     settings = _settings(arguments)
-    Registry.of(settings).models.synchronise()
+    registry = Registry.of(settings)
+    registry.models.synchronise()
+    registry.home.stopping.unlink(missing_ok=True)  # a server that was here before left it
     return applications.control(ControlPlane, settings)
 
 

@@ -345,6 +345,16 @@ class Placement(BaseModel):
         return self.placement == "dedicated"
 
     @model_validator(mode="after")
+    def _shares_are_possible(self) -> Self:
+        """As Ray can give them."""
+        for name in ("cpus", "gpus"):
+            if round(getattr(self, name), 4) != getattr(self, name):
+                raise ValueError(f"{name} ({getattr(self, name)}) has more than four decimals")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus ({self.gpus}) is more than one and no whole number")
+        return self
+
+    @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
         if self.min_replicas > self.max_replicas:
             raise ValueError(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -290,6 +291,14 @@ def test_two_models_of_one_source_share_its_backbone(
     )
     assert first.backbone is second.backbone
     assert first.encoder is second.encoder, "a tokenizer takes ten megabytes"
+    assert first.group == second.group, "their rows share batches"
+    manifest = Manifest.load(registry.models.version("one").manifest.sha256, registry.blobs)
+    task = manifest.task.model_copy(update={"name": "another"})
+    other = manifest.model_copy(update={"task": task}).store(registry.blobs)
+    kinds: Any = SimpleNamespace(task=lambda name: plugins.task("text-classification"))
+    third = replace(opener, plugins=kinds).open(Route("three", 1, other.sha256))
+    assert third.backbone is first.backbone
+    assert third.group != first.group, "another task may encode the same rows otherwise"
     assert (first.task.labels, second.task.labels) == (
         ("negative", "positive"),
         ("good", "negative"),

@@ -1,5 +1,7 @@
 """What Ray Serve is told of applications."""
 
+from typing import Any
+
 import pytest
 
 from regraft.domain import Placement
@@ -18,3 +20,16 @@ def test_threads_of_a_dedicated_endpoint_are_its_own_processors(
     deployment = _dedicated("reviews", placement, Settings(threads=threads))._bound_deployment
     assert deployment.init_args[0].threads == expected
     assert deployment.ray_actor_options["num_cpus"] == cpus
+
+
+def test_what_asks_for_no_other_replicas_is_no_new_version() -> None:
+    settings, own = Settings(), Placement(placement="dedicated")
+
+    def deployed(**changes: float) -> Any:
+        placement = own.model_copy(update=changes)
+        return _dedicated("reviews", placement, settings)._bound_deployment
+
+    assert deployed()._version is not None
+    assert deployed()._version == deployed(max_replicas=3, idle_seconds=9.0)._version
+    assert deployed()._version != deployed(cpus=4.0)._version
+    assert deployed()._deployment_config.max_surge_percent == 100, "none goes before another comes"

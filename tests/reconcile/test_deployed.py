@@ -24,10 +24,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_both_applications_are_built_from_the_environment(home: Path) -> None:
+    stopping = Registry(home).home.stopping
+    stopping.touch()  # by a server that was on this home before
     pool, control = built(deployed.pool, {}), built(deployed.control, {})
     assert pool._bound_deployment.name == "Pool"
     assert control._bound_deployment.name == "Control"
     assert len(revisions(Registry(home).home.tables)) == 1
+    assert not stopping.exists()
 
 
 def test_none_is_built_where_anybody_could_ask(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,13 @@
 """The configuration that Ray writes, completed before HAProxy reads it."""
 
+import json
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +104,11 @@ def test_a_connect_time_that_the_user_chose_stays(written: Path) -> None:
 
 def test_headers_that_would_command_serve_go_no_further(written: Path) -> None:
     after = completed(written.read_text())
-    public = _section(after, "frontend http_frontend").splitlines()[:3]
+    public = _section(after, "frontend http_frontend").splitlines()[:4]
     model = SERVE_MULTIPLEXED_MODEL_ID
     headers = (SERVE_HTTP_REQUEST_TIMEOUT_S_HEADER, model, model.replace("_", "-"))
-    assert public == [f"    http-request del-header {name}" for name in headers]
+    assert public[:3] == [f"    http-request del-header {name}" for name in headers]
+    assert public[3].startswith("    http-request del-header x-request-id if !")
     assert completed(after) == after
 
 
@@ -176,8 +183,8 @@ def test_replicas_notice_themselves_who_leaves(tmp_path: Path, name: str) -> Non
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 16
-    assert len(after) == len(before) + 9
+    assert len(set(after) - set(before)) == 19
+    assert len(after) == len(before) + 12
 
 
 def test_completing_twice_changes_nothing_more(written: Path) -> None:
@@ -204,23 +211,93 @@ def test_haproxy_accepts_what_the_launcher_hands_it(written: Path) -> None:
 
 @needs_haproxy
 def test_where_no_replica_answers_clients_are_told_to_come_again(tmp_path: Path) -> None:
-    port, *others = (free_port("127.0.0.1") for _ in range(4))
-    servers = [ServerConfig("gone", "127.0.0.1", others[0])]
+    with _entry(tmp_path, free_port("127.0.0.1")) as port:
+        answer = _asked(port)
+    assert answer is not None
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json() == {"error": "No replica has answered: try again in a moment."}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the id of the request that came."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(self.headers["x-request-id"]).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@needs_haproxy
+def test_what_haproxy_refuses_itself_it_refuses_as_the_protocol_does(tmp_path: Path) -> None:
+    """What is no HTTP at all it answers before it has read its configuration's errors."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    with silent, _entry(tmp_path, silent.getsockname()[1]) as port:
+        answer = _sent(port, b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/json" in head
+    assert json.loads(body) == {"error": "The request is cut short, or breaks the rules of HTTP."}
+
+
+@needs_haproxy
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (b"a, b: c 7", b"a, b: c 7"),
+        (b"x" * 128, b"x" * 128),
+        (b"x" * 129, b"None"),
+        (b"caf\xe9", b"None"),
+        (b"", b"None"),
+    ],
+)
+def test_what_can_be_no_id_of_a_request_goes_no_further(
+    tmp_path: Path, given: bytes, passed: bytes
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with _entry(tmp_path, server.server_port) as port:
+            request = b"GET /v2 HTTP/1.0\r\nX-Request-Id: " + given + b"\r\n\r\n"
+            answer = _sent(port, request, leave=False)
+        server.shutdown()
+    assert answer.endswith(b"\r\n\r\n" + passed)
+
+
+@contextmanager
+def _entry(folder: Path, replica: int) -> Iterator[int]:
+    """The port of an HAProxy, as Ray has the launcher start it, before a replica at this one."""
+    port, *others = (free_port("127.0.0.1") for _ in range(3))
+    servers = [ServerConfig("one", "127.0.0.1", replica)]
     backend = BackendConfig("http-pool", "/v2", servers=servers, protocol=RequestProtocol.HTTP)
-    ports = {"stats_port": others[1], "metrics_port": others[2]}
+    ports = {"stats_port": others[0], "metrics_port": others[1]}
     options = HTTPOptions(host="127.0.0.1", port=port)
-    path = _written(tmp_path, {"http-pool": backend}, options, **ports)
+    path = _written(folder, {"http-pool": backend}, options, **ports)
     launcher = [sys.executable, haproxy_launcher.__file__, "-db", "-f", str(path)]
     with subprocess.Popen(
         launcher, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as haproxy:
         try:
-            answer = wait_until(lambda: _asked(port), 20, "HAProxy to answer")
+            wait_until(lambda: _listens(port), 20, "HAProxy to listen")
+            yield port
         finally:
             haproxy.kill()
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "1"
-    assert answer.json() == {"error": "No replica has answered: try again in a moment."}
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _sent(port: int, request: bytes, leave: bool = True) -> bytes:
+    """All that comes back, until nothing more does; `leave` says that no more will be sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request)
+        if leave:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
 def _asked(port: int) -> httpx.Response | None:

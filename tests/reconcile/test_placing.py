@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regraft.domain import Blob, Placement
-from regraft.reconcile.placing import HIDDEN, ROUTED_SECONDS, Placer, Standing
+from regraft.reconcile.placing import HIDDEN, ROUTED_SECONDS, TURN_SECONDS, Placer, Standing
 from regraft.registry.store import Registry
 
 OWN = Placement(placement="dedicated")
@@ -17,17 +17,24 @@ class MadeUp:
     def __init__(self) -> None:
         self.now = 0.0
         self.apps: dict[str, Standing] = {}
+        self.prefixes: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.done: list[tuple[str, ...]] = []
 
     def standing(self) -> dict[str, Standing]:
         return dict(self.apps)
 
     def deploy(self, name: str, placement: Placement, prefix: str) -> None:
+        others = [at for other, at in self.prefixes.items() if other != name]
+        if name in self.refused or prefix in others:
+            raise ValueError(f"{name} at {prefix} is impossible")
+        self.prefixes[name] = prefix
         self.apps.setdefault(name, Standing(False, "no CPU is free"))
         self.done.append(("deploy", name, prefix, str(placement.max_replicas)))
 
     def delete(self, name: str) -> None:
         del self.apps[name]
+        self.prefixes.pop(name, None)
         self.done.append(("delete", name))
 
 
@@ -112,6 +119,65 @@ def test_who_starts_anew_opens_what_was_open_and_hides_what_is_new(
         after.apps = {"m": Standing(True)} if survived else {}
         Placer(registry, after, lambda: 0.0).step()
         assert after.done == [("deploy", "m", prefix, "1")]
+
+
+def wanting(registry: Registry, *names: str) -> None:
+    """Endpoints that want replicas of their own."""
+    for name in names:
+        registry.models.publish(name, Blob("a" * 64, 1), {}, promote=True)
+        registry.rollouts.place(name, OWN)
+
+
+def test_what_cannot_be_placed_keeps_no_other_waiting(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    wanting(registry, "a", "z")
+    made_up.apps["gone"] = Standing(True)
+    made_up.refused.add("a")
+    placer.step()
+    assert registry.models.endpoint("a").waiting == (
+        "it cannot be placed: a at /v2/model is impossible"
+    )
+    assert made_up.done == [("deploy", "z", "/v2/model", "1")]
+    made_up.now += ROUTED_SECONDS + 1
+    placer.step()
+    assert made_up.done[-1] == ("delete", "gone")
+    made_up.refused.clear()
+    placer.step()
+    assert made_up.done[-1] == ("deploy", "a", "/v2/mode", "1")
+
+
+def test_who_starts_anew_finds_again_who_hides_where(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    wanting(registry, "b")
+    placer.step()
+    wanting(registry, "a")
+    placer.step()
+    assert made_up.prefixes == {"b": "/v2/model", "a": "/v2/mode"}
+    again = Placer(registry, made_up, lambda: made_up.now)
+    for _ in range(2):
+        again.step()
+    assert made_up.prefixes == {"b": "/v2/model", "a": "/v2/mode"}
+    assert set(again.known) == {"a", "b"}
+
+
+def test_those_that_wait_for_long_let_others_have_a_turn(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    names = [f"m{number}" for number in range(len(HIDDEN))]
+    wanting(registry, *names, "z")
+    placer.step()
+    made_up.now += TURN_SECONDS + 1
+    placer.step()
+    assert made_up.done[-1] == ("delete", "m0")
+    placer.step()
+    assert ("deploy", "z", HIDDEN[0], "1") in made_up.done
+    assert registry.models.endpoint("m0").waiting == "others are placed before it"
+    made_up.apps["z"] = Standing(True)
+    for _ in range(2):
+        placer.step()
+    assert ("deploy", "z", "/v2/models/z", "1") in made_up.done
 
 
 def test_endpoints_come_up_beside_each_other_as_far_as_there_are_prefixes(

@@ -75,9 +75,12 @@ def test_an_endpoint_moves_to_replicas_of_its_own_and_back_without_a_failure(
     sender = by_http_client(server.url, path, body)
     with server.client() as client:
         with loaded([sender], 10) as tally:
-            client.place("own", OWN)
+            client.place("own", OWN.model_copy(update={"min_replicas": 1}))
+            (replica,) = wait_until(lambda: own_replicas(server, "own"), 60, "a replica")
             wait_until(is_placed(client, "own", True), 120, "replicas of its own")
-            (replica,) = own_replicas(server, "own")
+            assert own_replicas(server, "own") == [replica], "which only moved to its path"
+            client.place("own", OWN)
+            assert replica.is_running()
         assert tally.failures == []
         assert httpx.get(f"{server.url}/v2/models/own").json()["name"] == "own"
         wait_until(lambda: not own_replicas(server, "own"), 60, "no replica while nobody asks")

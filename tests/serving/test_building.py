@@ -14,7 +14,6 @@ from regraft.contract import Arrays
 from regraft.serving.aside import LARGE
 from regraft.serving.building import ELEMENT, ROWS, built, readable
 from regraft.serving.protocol import InferRequest, RequestedOutput
-from regraft.serving.tensors import BadRequestError
 
 MOST = LARGE // ELEMENT
 
@@ -59,12 +58,6 @@ def test_what_is_large_depends_on_the_form(outputs: Any, binary: bool, most: int
     asked = InferRequest("", {}, {}, outputs, binary)
     assert not aside(asked, masks(1, most))
     assert aside(asked, masks(1, most + 1))
-
-
-def test_an_output_that_there_is_not_is_refused_beside_the_loop_too() -> None:
-    asked = InferRequest("", {}, {}, (RequestedOutput("other"),), False)
-    with pytest.raises(BadRequestError, match="Known: mask"):
-        aside(asked, masks(1, MOST + 1))
 
 
 @pytest.mark.parametrize("rows", [1, ROWS, ROWS + 1, 3 * ROWS])

@@ -30,7 +30,7 @@ class Pool:
     """Two endpoints, each of a project of its own; none can answer, which is told as 503."""
 
     def __init__(self) -> None:
-        self.ready, self.missing, self.only = True, (), None
+        self.ready, self.missing, self.only, self.stopping = True, (), None, False
         self.failures: dict[str, Any] = {}
         self.served: dict[str, Served] = {}
         names = ("ours", "theirs")
@@ -180,6 +180,9 @@ class Context:
 
     def invocation_metadata(self) -> list[tuple[str, str]]:
         return [] if self.authorization is None else [("authorization", self.authorization)]
+
+    def trailing_metadata(self) -> list[tuple[str, str]]:
+        return []
 
     def set_code(self, code: Any) -> None:
         self.code = code

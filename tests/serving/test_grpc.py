@@ -184,14 +184,18 @@ def test_errors_have_codes(error: RegraftError, code: str) -> None:
 class Context:
     """What Ray hands a method."""
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, **metadata: str) -> None:
         self._peer, self.code, self.details = peer, None, ""
+        self.metadata = {name.replace("_", "-"): value for name, value in metadata.items()}
 
     def peer(self) -> str:
         return self._peer
 
     def invocation_metadata(self) -> list[tuple[str, str]]:
-        return []
+        return list(self.metadata.items())
+
+    def trailing_metadata(self) -> list[tuple[str, str]]:
+        return [("request_id", "told-by-ray")]
 
     def set_code(self, code: Any) -> None:
         self.code = code
@@ -218,6 +222,30 @@ def test_a_local_server_answers_none_but_this_machine(
     answer = asyncio.run(service.call("ServerLive", None, context))
     assert answer.live is answered
     assert context.code == (None if answered else grpc.StatusCode.PERMISSION_DENIED)
+
+
+@pytest.mark.parametrize(
+    ("given", "metadata", "known"),
+    [
+        ("mine", {"x_request_id": "theirs"}, "mine"),
+        ("", {"x_request_id": "theirs"}, "theirs"),
+        ("", {}, "told-by-ray"),
+    ],
+)
+def test_a_call_is_recorded_under_an_id_that_its_caller_knows(
+    given: str, metadata: dict[str, str], known: str
+) -> None:
+    found = []
+
+    def recorded(_: Any, identifier: str, carrier: Any) -> Any:
+        found.append(identifier)
+        raise UnsupportedError("far enough")
+
+    inference: Any = SimpleNamespace(recorded=recorded, authenticate=anybody)
+    context = Context("ipv4:127.0.0.1:5", **metadata)
+    message = MESSAGES["ModelInferRequest"](model_name="m", id=given)
+    asyncio.run(GRPCService(inference, True).call("ModelInfer", message, context))
+    assert found == [known]
 
 
 def refused(method: str, message: Any, infer: Any = None, most: int = 10_000) -> tuple[str, str]:

@@ -93,6 +93,7 @@ def version(number: int) -> Any:
 
 class FakePool:
     ready = True
+    stopping = False
     only = None
     missing = ("broken", "coming")
 
@@ -306,7 +307,36 @@ def test_what_an_extension_cannot_do_is_refused(
 
 def test_statistics_of_a_version_that_never_was_are_404(http: TestClient) -> None:
     assert http.get("/models/m/versions/99/stats").status_code == 404
-    assert http.get("/models/m/versions/4/stats").json() == {"model_stats": []}
+
+
+def test_statistics_of_what_nobody_asked_yet_are_zeros(http: TestClient) -> None:
+    for path in ("/models/m/stats", "/models/m/versions/4/stats"):
+        (row,) = http.get(path).json()["model_stats"]
+        assert (row["name"], row["version"], row["inference_count"]) == ("m", "4", 0)
+        assert row["inference_stats"]["success"] == {"count": 0, "ns": 0}
+
+
+@pytest.mark.parametrize(
+    "output", [{"name": "lenght"}, {"name": "length", "parameters": {"classification": 1}}]
+)
+def test_what_cannot_be_told_is_not_computed(
+    http: TestClient, pool: FakePool, recorder: Recorder, output: dict[str, Any]
+) -> None:
+    pool.try_out("shadow", 1.0)
+    text = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["boom"]}
+    answer = http.post("/models/m/infer", json={"inputs": [text], "outputs": [output]})
+    assert answer.status_code == 400, "the model would break"
+    assert f"utput '{output['name']}'" in answer.json()["error"]
+    assert (recorder.records[-1].told, recorder.shadows) == (None, [])
+
+
+def test_a_server_that_stops_says_so_where_it_is_not_ready(
+    http: TestClient, pool: FakePool
+) -> None:
+    assert "stopping" not in http.get("/health/ready").json()
+    pool.ready, pool.stopping = False, True  # type: ignore[misc]
+    answer = http.get("/health/ready")
+    assert (answer.status_code, answer.json()["stopping"]) == (503, True)
 
 
 def test_many_wrong_tensors_are_told_in_short(http: TestClient) -> None:

@@ -12,11 +12,12 @@ from regraft.serving.protocol import (
     InferResponse,
     RequestedOutput,
     build_infer,
+    check_outputs,
     choose_outputs,
     error_body,
     tensor_metadata,
 )
-from regraft.serving.tensors import BadRequestError
+from regraft.serving.tensors import BadRequestError, datatype_of
 
 LABEL = np.array(["good", "ßad"], np.object_)
 SCORES = np.array([[0.5, 0.25], [1, 0]], np.float32)
@@ -28,6 +29,11 @@ def answer(
     *outputs: RequestedOutput, binary: bool = False, id: str = "", tensors: Arrays = TENSORS
 ) -> InferResponse:
     request = InferRequest(id, {}, {}, outputs or None, binary)
+    specs = [
+        TensorSpec(name, datatype_of(array), ("batch", *array.shape[1:]))
+        for name, array in tensors.items()
+    ]
+    check_outputs(request, specs, LABELS)
     return build_infer("reviews", 3, request, choose_outputs(request, tensors, LABELS))
 
 

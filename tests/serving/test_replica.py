@@ -34,6 +34,8 @@ def test_what_cannot_be_written_keeps_nothing_else_from_it(tmp_path: Path) -> No
     texts = np.array(["a text", b"bytes"], object)
     kept.request(RequestRecord("m", "1", 2, 200, 0.1, "r", Told(texts, None)))
 
+    kept.request(RequestRecord("m", "1", 1, 400, 0.1, "s", Told(texts[:1], None)))
+
     def broken() -> None:
         raise ValueError("what a plugin says may be anything")
 

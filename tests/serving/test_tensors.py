@@ -20,6 +20,7 @@ from regraft.serving.tensors import (
     for_orjson,
     from_binary,
     from_json,
+    from_values,
     to_binary,
     to_json,
 )
@@ -132,7 +133,6 @@ def test_floats_of_json_do_not_overflow_to_infinity(datatype: str, value: float)
         ("INT32", None),
         ("FP32", True),
         ("FP32", "1"),
-        ("FP32", None),
         ("BOOL", 1),
         ("BOOL", "true"),
         ("BYTES", 1),
@@ -148,6 +148,17 @@ def test_elements_of_another_type_are_refused(datatype: str, value: object) -> N
 
 def from_json_example(datatype: str) -> object:
     return {"BOOL": True, "BYTES": "a"}.get(datatype, 1)
+
+
+def test_null_is_a_float_that_is_not_a_number_as_in_what_is_answered() -> None:
+    array = from_json("x", "FP32", [3], [1, None, 2.5])
+    assert_same(array, np.array([1, np.nan, 2.5], np.float32))
+    assert to_json(array) == [1, None, 2.5]
+
+
+def test_values_of_a_message_may_be_whatever_binary_data_may_be() -> None:
+    array = np.array([1.5, np.nan, np.inf, -np.inf], np.float32)
+    assert_same(from_values("x", "FP32", [4], array.tolist()), array)
 
 
 def test_floats_accept_integers() -> None:

@@ -9,6 +9,7 @@ from ray import serve
 
 from regraft.domain import Placement
 from regraft.identity.issuer import issuer_of
+from regraft.reconcile.environment import ANSWER_SECONDS
 from regraft.reconcile.placing import Standing
 from regraft.reconcile.ports import is_loopback
 from regraft.registry.blobs import write_atomically
@@ -25,6 +26,9 @@ DEDICATED = "endpoint-"
 """Before the name of an endpoint in that of its application."""
 HEALTH_SECONDS = 2
 ONGOING = 2000
+AT_ONCE = 100
+"""Percent of its replicas that an application may have more of while they are replaced: none goes
+before another has loaded."""
 UPSCALE_SECONDS = 3.0
 MEASURE_SECONDS = 1.0
 
@@ -60,7 +64,11 @@ def note(record: Path, settings: Settings) -> None:
 
 def _wanted(settings: Settings) -> str:
     """The settings hold secrets, such as the password of a database."""
-    return hashlib.sha256(f"{version('regraft')} {settings!r}".encode()).hexdigest()
+    return _hashed(f"{version('regraft')} {settings!r}")
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def deploy_pool(settings: Settings) -> None:
@@ -146,6 +154,10 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
         settings, _threads(placement, settings), placement.gpus > 0, only=name
     )
     deployment = _deployment(Replica, "Endpoint", cluster.SERVE, settings, ONGOING).options(
+        # Without one Ray takes each deployment for new code, and replaces what runs.
+        version=_hashed(f"{version('regraft')} {options!r}"),
+        _internal=True,
+        max_surge_percent=AT_ONCE,
         ray_actor_options=_actor(
             cluster.SERVE, settings, num_cpus=placement.cpus, num_gpus=placement.gpus
         ),
@@ -180,7 +192,7 @@ def _deployment(
         name=name,
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
-        graceful_shutdown_timeout_s=5,
+        graceful_shutdown_timeout_s=ANSWER_SECONDS,  # an idle one ends at once
         ray_actor_options=_actor(role, settings, num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},

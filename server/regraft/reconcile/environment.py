@@ -25,8 +25,6 @@ LAUNCHER: Final = "regraft-haproxy"
 # buffer, whatever is in it, which at 1 MiB cost .4 ms a request and a sixth of the throughput.
 BUFFER: Final = 2**18
 DRAINING: Final = 2
-# How long a request begun before a change of replicas, such as an upload, may still take.
-HARD_STOP: Final = 60
 # How long a replica may take to answer, and a client to send the next piece of what it sends.
 ANSWER_SECONDS: Final = 300
 SILENCE_SECONDS: Final = 60
@@ -121,7 +119,7 @@ def _haproxy(instance: Instance) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(4, available_cpus() // 4))),
         # Every request would be written down for a process in Python to count once more.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(HARD_STOP),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(ANSWER_SECONDS),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAINING),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),

@@ -8,7 +8,8 @@ replicas take turns, so that each finds its caches cold, and logs every request.
 metrics and unauthenticated statistics to every interface, and lets every local user command HAProxy
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
-Where no replica answers it calls that an internal error, of which clients ask no more.
+Where no replica answers it calls that an internal error, of which clients ask no more, and it says
+so in HTML.
 It waits as long as it takes for a request to come in whole. It sends replicas whatever comes: to
 refuse a request costs one as much as half an answer. It passes on headers by which a client would
 command Ray Serve. And Ray would listen to each client for whether it leaves, which our replicas do
@@ -33,11 +34,16 @@ from itertools import pairwise
 from pathlib import Path
 
 PRIVATE_SECTIONS = frozenset({"frontend prometheus", "listen stats"})
+WHOLE_SECONDS = 10
+"""Within which the headers must come, and as much of the body as is buffered."""
+_ERROR = 'string "{{\\"error\\": \\"{}\\"}}"'
+_REFUSED = "    http-error status {} content-type application/json " + _ERROR
 OPTIONS = (
     "    option http-buffer-request",
     "    option dontlog-normal",
-    # Of the headers, and of as much of the body as is buffered.
-    "    timeout http-request 10s",
+    f"    timeout http-request {WHOLE_SECONDS}s",
+    _REFUSED.format(400, "The request is cut short, or breaks the rules of HTTP."),
+    _REFUSED.format(408, f"The request did not come in whole within {WHOLE_SECONDS} seconds."),
 )
 _ANY_INTERFACE = re.compile(r"^(\s+bind )\*?:(\d+)")
 # Ray's default only: another value is the user's. Slowest answer at a kill: 1.04 s, now .43 s.
@@ -48,7 +54,7 @@ _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
 _OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
 _ANSWERS = re.compile(r"^backend http-(pool|endpoint-\S+)$")
 _OURS = re.compile(r"^backend http-(control|pool|endpoint-\S+)$")
-_LATER = 'content-type application/json hdr Retry-After 1 string "{{\\"error\\": \\"{}\\"}}"'
+_LATER = f"content-type application/json hdr Retry-After 1 {_ERROR}"
 _REFUSAL = "    http-request return status 503 " + _LATER.format(
     "The server is busy: too many requests are waiting."
 )
@@ -61,7 +67,12 @@ _COMMANDS = (
     "serve-multiplexed-model-id",
 )
 """Headers by which a client would command Ray Serve."""
-_NO_COMMANDS = tuple(f"    http-request del-header {name}" for name in _COMMANDS)
+_NO_COMMANDS = (
+    *(f"    http-request del-header {name}" for name in _COMMANDS),
+    # What is no id to us, Ray would echo, or fail to read.
+    "    http-request del-header x-request-id "
+    "if !{ req.fhdr(x-request-id) -m reg '^[ -~]{1,128}$' }",
+)
 MOST_ONGOING, MOST_ONGOING_DEFAULT = "REGRAFT_MAX_ONGOING", 128
 """Requests that each replica may have at a time."""
 _FIRST_ROUTE = "    acl is_list_applications "

@@ -5,6 +5,7 @@ have loaded: a new one at its final prefix would let requests wait for that. Unt
 after it has gone, the shared pool answers.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Protocol
 from regraft.domain import Endpoint, Placement
 from regraft.registry.store import Registry
 
+log = logging.getLogger("regraft.reconcile")
+
 OPEN = "/v2/models/{}"
 HIDDEN = ("/v2/model", "/v2/mode", "/v2/mod", "/v2/mo", "/v2/m")
 """Nobody asks below these, and yet they begin every path of an endpoint. A replica refuses paths
@@ -20,6 +23,8 @@ that do not begin with its prefix, of whose change it may learn later than HAPro
 ROUTED_SECONDS = 3.0
 """How long it takes until every entry routes to an application that runs, and until every replica
 of the pool has loaded an endpoint that it is to answer again."""
+TURN_SECONDS = 120.0
+"""For how long an application may keep a hidden prefix that others want, and not run."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Placer:
     clock: Callable[[], float] = time.monotonic
     known: dict[str, Deployed] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
+    turns: dict[str, float] = field(default_factory=dict)
+    """When an application last made room for others, of those that did."""
     settled: bool = False
     """Whether there is no such application, nor an endpoint that wants one."""
 
@@ -65,10 +72,10 @@ class Placer:
         if self.settled and not concerned:
             return
         standing = self.applications.standing()
-        for one in endpoints.values():
+        for one in sorted(endpoints.values(), key=lambda one: self.turns.get(one.name, 0.0)):
             if one.placement.dedicated:
                 self.left.pop(one.name, None)
-                self._bring(one, standing.get(one.name))
+                self._bring_alone(one, standing)
             elif one.placed:
                 self.registry.rollouts.settle(one.name, placed=False)
         for name in standing:
@@ -76,13 +83,25 @@ class Placer:
                 self._take_away(name)
         self.settled = not standing and not concerned
 
-    def _bring(self, one: Endpoint, standing: Standing | None) -> None:
+    def _bring_alone(self, one: Endpoint, standing: Mapping[str, Standing]) -> None:
+        """What is the matter with one endpoint keeps no other waiting."""
+        try:
+            self._bring(one, standing)
+        except Exception as error:  # noqa: BLE001 - Ray may refuse for whatever reason
+            why = f"it cannot be placed: {error}"
+            if why != one.waiting:
+                log.error("'%s': %s: %s", one.name, type(error).__name__, why)
+            self.registry.rollouts.settle(one.name, one.placed, why)
+
+    def _bring(self, one: Endpoint, applications: Mapping[str, Standing]) -> None:
         """Deploy, then open to traffic, then tell."""
+        standing = applications.get(one.name)
         known = self.known.get(one.name) if standing else None
         # After a restart of ours it is not known how it was deployed: the same again changes none.
         opened = OPEN.format(one.name)
         prefix = known.prefix if known else (opened if one.placed and standing else self._free())
         if prefix is None:
+            self._make_room(applications)
             self.registry.rollouts.settle(one.name, one.placed, "others are placed before it")
         elif known is None or known.placement != one.placement:
             self._deploy(one, prefix)
@@ -92,12 +111,29 @@ class Placer:
         elif known.prefix != opened:
             self._deploy(one, opened)
         elif self.clock() - known.since > ROUTED_SECONDS:
+            self.turns.pop(one.name, None)
             self.registry.rollouts.settle(one.name, placed=True)
 
     def _free(self) -> str | None:
         """A hidden prefix that no other application has."""
         taken = {deployed.prefix for deployed in self.known.values()}
         return next((prefix for prefix in HIDDEN if prefix not in taken), None)
+
+    def _make_room(self, applications: Mapping[str, Standing]) -> None:
+        """Whoever has waited longest in hiding without a replica comes after the others."""
+        waiting = {
+            name: deployed.since
+            for name, deployed in self.known.items()
+            if deployed.prefix in HIDDEN
+            and not (name in applications and applications[name].running)
+        }
+        if not waiting:
+            return
+        name = min(waiting, key=lambda name: waiting[name])
+        if self.clock() - waiting[name] > TURN_SECONDS:
+            self.applications.delete(name)
+            self.known.pop(name)
+            self.turns[name] = self.clock()
 
     def _deploy(self, one: Endpoint, prefix: str) -> None:
         self.applications.deploy(one.name, one.placement, prefix)

@@ -45,7 +45,7 @@ class InputsRecord(_Record):
 
     @property
     def key(self) -> str:
-        """What two versions share whose rows are encoded alike."""
+        """What two versions of one task share whose rows are encoded alike."""
         return self.model_dump_json()
 
 

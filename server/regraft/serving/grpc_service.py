@@ -162,7 +162,8 @@ class GRPCService:
         """Counted and timed like a request over HTTP, with the status that it would have there."""
         name, path = message.model_name, _path(message.model_version)
         caller, metadata = self._caller(context), _metadata(context)
-        with self.inference.recorded((caller, name), message.id, metadata) as call:
+        known = message.id or metadata.get("x-request-id") or _told_id(context)
+        with self.inference.recorded((caller, name), known, metadata) as call:
             limit = self.inference.caps.body
             size = message.ByteSize()
             if size > limit:
@@ -175,6 +176,11 @@ class GRPCService:
 
 def _metadata(context: Any) -> dict[str, str]:
     return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+
+
+def _told_id(context: Any) -> str | None:
+    """The id that Ray tells the client as trailing metadata; the client's own if it sent one."""
+    return dict(context.trailing_metadata() or ()).get("request_id")
 
 
 def _path(version: str) -> dict[str, str]:

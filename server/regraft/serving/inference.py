@@ -128,6 +128,8 @@ class Inference:
         missing = self.pool.missing
         failed = {failure.route.name: failure.reason for failure in self.pool.failures.values()}
         status: dict[str, Any] = {"live": True, "ready": ready}
+        if self.pool.stopping:
+            status["stopping"] = True
         if self.authenticate is anybody:
             status |= {"waiting_for": missing, "failed": failed}
         return JSONResponse({k: v for k, v in status.items() if v != [] and v != {}}, _ok(ready))
@@ -165,16 +167,16 @@ class Inference:
         return JSONResponse({"model_stats": rows})
 
     async def model_statistics(self, request: Request) -> Response:
-        """Of one endpoint: of every version that answered, or of the one that is named."""
+        """Of one endpoint: of every version that is loaded or answered, or of the one named."""
         name, version = request.path_params["name"], request.path_params.get("version")
         served = await self.found(caller_of(request), name)
+        versions = served.versions if version is None else [str(served.named(version).version)]
+        total = partial(self.watchers.statistics.total, {name: versions})
         found = [
             row
-            for row in await asyncio.to_thread(self.watchers.statistics.total)
+            for row in await asyncio.to_thread(total)
             if row["name"] == name and version in (None, row["version"])
         ]
-        if not found:
-            served.named(version)
         return JSONResponse({"model_stats": found})
 
     async def index(self, request: Request) -> Response:
@@ -244,6 +246,9 @@ class Inference:
         """Which version answers a request, and what it says."""
         call.id = asked.id[:LONGEST_ID] or call.id
         predictor = call.choose(served, path.get("version"))
+        if asked.outputs is not None:
+            task = predictor.task
+            protocol.check_outputs(asked, task.response_tensors(), task.labels)
         rows = await self.rows(predictor, asked)
         return predictor, await self._predict(call, served, predictor, rows)
 

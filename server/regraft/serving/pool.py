@@ -65,7 +65,12 @@ class Pool:
     def ready(self) -> bool:
         """Whether every endpoint of the current table that is ours can answer, and the server does
         not stop."""
-        return self.revision >= 0 and not self.missing and not stopping(self.tables).exists()
+        return self.revision >= 0 and not self.missing and not self.stopping
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server stops, so that nobody shall send it more."""
+        return stopping(self.tables).exists()
 
     @property
     def missing(self) -> list[str]:

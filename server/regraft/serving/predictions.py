@@ -33,7 +33,8 @@ class Predictions:
         pass
 
     def request(self, record: RequestRecord) -> None:
-        if record.told is not None and len(self.requests) < MOST_REQUESTS:
+        answered = record.told is not None and record.status < 400
+        if answered and len(self.requests) < MOST_REQUESTS:
             with self.lock:
                 self.requests.append((time.time(), record))
 

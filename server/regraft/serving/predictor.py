@@ -179,7 +179,7 @@ class Opener:
         """A predictor for this version; every blob is verified first."""
         manifest = Manifest.load(route.manifest, self.blobs)
         head = open_head(self.blobs.verified(manifest.head.sha256))
-        key = manifest.inputs.key
+        key = f"{manifest.task.name} {manifest.inputs.key}"
         encoder = self._encoder(key, manifest)
         task = encoder
         if encoder.labels != manifest.labels:
@@ -191,8 +191,7 @@ class Opener:
             watch = InputWatch(Profile.load(self.blobs.read(manifest.profile.sha256)))
         return Predictor(route.name, route.version, group, task, encoder, backbone, head, watch)
 
-    def _encoder(self, inputs: str, manifest: Manifest) -> Task:
-        key = f"{manifest.task.name} {inputs}"
+    def _encoder(self, key: str, manifest: Manifest) -> Task:
         known = self.encoders.get(key)
         if known is None:
             known = open_task(manifest, self.blobs, self.plugins)

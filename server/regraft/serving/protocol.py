@@ -142,29 +142,39 @@ def is_binary(request: InferRequest, wanted: RequestedOutput) -> bool:
 Output = tuple[RequestedOutput, Array]
 
 
+def check_outputs(
+    request: InferRequest, known: Sequence[TensorSpec], labels: Sequence[str]
+) -> None:
+    """Raises BadRequestError for an output that there will not be, and for classes of one that will
+    not have a number for each label."""
+    specs = {spec.name: spec for spec in known}
+    for wanted in request.outputs or ():
+        spec = specs.get(wanted.name)
+        if spec is None:
+            raise BadRequestError(
+                f"Unknown output {quoted(wanted.name)}. Known: {', '.join(specs)}."
+            )
+        each = spec.datatype.startswith("FP") and tuple(spec.shape[1:]) == (len(labels),)
+        if wanted.classification and not each:
+            raise BadRequestError(
+                f"Output {quoted(wanted.name)} has no number for each class: it cannot be told as "
+                "classes."
+            )
+
+
 def choose_outputs(
     request: InferRequest, tensors: Arrays, labels: Sequence[str]
 ) -> Sequence[Output]:
-    """The outputs that the request names, in its order, or all; as classes where it asks for them.
-
-    Raises BadRequestError for an output that is not among `tensors`, and for classes of one that
-    has not a number for each label.
-    """
-    return [
-        (wanted, _classes(wanted, tensors[wanted.name], labels))
-        for wanted in _wanted(request, tensors)
-    ]
+    """The outputs that a request that was checked names, in its order, or all; as classes where it
+    asks for them."""
+    wanted = [_as_it_is(name) for name in tensors] if request.outputs is None else request.outputs
+    return [(one, _classes(one, tensors[one.name], labels)) for one in wanted]
 
 
 def _classes(wanted: RequestedOutput, array: Array, labels: Sequence[str]) -> Array:
     """The best classes of each row as `value:index:label`, the best first."""
     if not wanted.classification:
         return array
-    if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != len(labels):
-        raise BadRequestError(
-            f"Output {quoted(wanted.name)} has no number for each class: it cannot be told as "
-            "classes."
-        )
     best = np.argsort(-array, axis=1, kind="stable")[:, : wanted.classification]
     found = np.empty(best.shape, object)
     for row, column in np.ndindex(*best.shape):
@@ -317,17 +327,6 @@ def _output(name: str, parameters: JSON) -> RequestedOutput:
     if classes is not None and classes < 1:
         raise BadRequestError(f"Output {quoted(name)}: 'classification' must be at least 1.")
     return RequestedOutput(name, _field(parameters, "binary_data", bool, None), classes or 0)
-
-
-def _wanted(request: InferRequest, tensors: Arrays) -> Sequence[RequestedOutput]:
-    if request.outputs is None:
-        return [_as_it_is(name) for name in tensors]
-    for output in request.outputs:
-        if output.name not in tensors:
-            raise BadRequestError(
-                f"Unknown output {quoted(output.name)}. Known: {', '.join(tensors)}."
-            )
-    return request.outputs
 
 
 @cache

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -153,6 +154,8 @@ class Replica:
     def __init__(self, options: ReplicaOptions) -> None:
         log_lines()
         gc.set_threshold(GARBAGE)
+        # Of tokenizers, which else have one for each processor of the machine.
+        os.environ.setdefault("RAYON_NUM_THREADS", str(options.threads))
         self.serving = serving(options)
 
     def __serve_build_asgi_app__(self) -> Any:

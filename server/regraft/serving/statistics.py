@@ -8,10 +8,11 @@ github.com/triton-inference-server/server, docs/protocol/extension_statistics.md
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -113,9 +114,14 @@ class Statistics:
             lines = (line.encode() for line in self._lines())
             write_pieces_atomically(self.file, lines, durable=False)
 
-    def total(self) -> list[JSON]:
-        """Of all replicas, as the protocol tells them, ordered by name and version."""
-        ordered = sorted(self.summed().items(), key=lambda item: (item[0][0], int(item[0][1])))
+    def total(self, loaded: Mapping[str, Iterable[str]] = MappingProxyType({})) -> list[JSON]:
+        """Of all replicas, as the protocol tells them, ordered by name and version; with those that
+        are loaded, also if nobody asked them yet."""
+        found = self.summed()
+        for name, versions in loaded.items():
+            for version in versions:
+                found.setdefault((name, version), _nothing())
+        ordered = sorted(found.items(), key=lambda item: (item[0][0], int(item[0][1])))
         return [
             {
                 "name": name,

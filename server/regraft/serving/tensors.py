@@ -60,8 +60,9 @@ def datatype_of(array: Array) -> str:
 def from_json(name: str, datatype: str, shape: Any, data: Any) -> Array:
     """The tensor of this `shape` whose elements `data` lists, nested likewise or flat in row order.
 
-    BYTES are given as strings and become an object array of UTF-8 `bytes`. Raises BadRequestError
-    for any other type, a value out of range, or a count that is not the shape's.
+    BYTES are given as strings and become an object array of UTF-8 `bytes`; null is a float that is
+    not a number. Raises BadRequestError for any other type, a value out of range, or a count that
+    is not the shape's.
     """
     dtype, axes = dtype_named(name, datatype), _axes(name, shape)
     flat = _flatten(name, axes, data)
@@ -69,13 +70,15 @@ def from_json(name: str, datatype: str, shape: Any, data: Any) -> Array:
 
 
 def from_values(name: str, datatype: str, shape: Any, values: Any) -> Array:
-    """The same of a sequence in row order, piece by piece: it need not be a list."""
+    """The same of a sequence in row order, piece by piece: it need not be a list. Its floats may be
+    what JSON has no words for, as in binary data."""
     dtype, axes = dtype_named(name, datatype), _axes(name, shape)
     if len(values) != prod(axes):
         raise _mismatch(name, f"{prod(axes)} elements", len(values))
-    array = np.empty(len(values), dtype)
+    array, convert = np.empty(len(values), dtype), _CONVERSIONS[dtype.kind]
     for n in range(0, len(values), PIECE):
-        array[n : n + PIECE] = _CONVERSIONS[dtype.kind](name, dtype, values[n : n + PIECE])
+        piece = values[n : n + PIECE]
+        array[n : n + PIECE] = piece if dtype.kind == "f" else convert(name, dtype, piece)
     return array.reshape(axes)
 
 
@@ -213,13 +216,13 @@ def _integers(name: str, dtype: np.dtype[Any], flat: list[Any]) -> Array:
 
 
 def _floats(name: str, dtype: np.dtype[Any], flat: list[Any]) -> Array:
-    _refuse_others(name, flat, {int, float}, "a number")
+    _refuse_others(name, flat, {int, float, type(None)}, "a number, or null for none")
     try:
         with np.errstate(over="ignore"):
             array = np.array(flat, dtype)
     except OverflowError:
         raise _out_of_range(name, dtype) from None
-    if not np.isfinite(array).all():
+    if np.isinf(array).any():
         raise _out_of_range(name, dtype)
     return array
 
