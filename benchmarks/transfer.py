@@ -4,7 +4,7 @@
 learns in this process on so many threads; the accuracy is that of the test part, the seconds are
 those of the processor, to learn. What is already in `--out` is not measured again. `auto` takes one
 by these trials' validation losses and lets it learn from all labels; it costs that and all of its
-candidates, of which ASHA ends some.
+candidates, of which ASHA ends some within a budget.
 """
 
 import argparse

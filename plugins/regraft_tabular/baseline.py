@@ -9,6 +9,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from regraft_tabular.columns import Row, encode, learn_columns, size_of
 
+ROUNDS, TREES = 100, 2000
+"""Of boosting, and trees at most, of which each round takes one a class."""
+
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns its columns from the rows that it is fitted on."""
@@ -18,7 +21,11 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, rows: Sequence[Row], targets: Any) -> "BoostedTrees":
         self.columns_ = learn_columns(rows)
-        self.model_ = HistGradientBoostingClassifier(random_state=self.seed, early_stopping=False)
+        self.classes_ = np.unique(targets)
+        rounds = max(10, min(ROUNDS, TREES // len(self.classes_)))
+        self.model_ = HistGradientBoostingClassifier(
+            max_iter=rounds, random_state=self.seed, early_stopping=False
+        )
         self.model_.fit(self._values(rows), targets)
         return self
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class Coral(CrossDomain):
-    """The squared distance of the two covariances, as a share of their own size, so that it weighs
-    alike in features of any size and number."""
+    """The squared distance of the two covariances, as a share of the larger one's size, so that it
+    weighs alike in features of any size and number."""
 
     name = "coral"
     summary = "Fine-tune while the covariance of the features becomes that of the target"
@@ -19,8 +19,8 @@ class Coral(CrossDomain):
 
     def gap(self, step: Step, target: Rows) -> "Tensor":
         one, other = (_covariance(rows.features) for rows in (step, target))
-        size = one.norm() * other.norm()
-        apart: Tensor = (one - other).square().sum() / size.detach().clamp_min(1e-9)
+        size = max(one.norm().detach(), other.norm().detach()) ** 2
+        apart: Tensor = (one - other).square().sum() / size.clamp_min(1e-9)
         return apart
 
 

@@ -42,5 +42,5 @@ class StartingPoint(FineTuning):
             if p.requires_grad
         ]
         head = [p.square().sum() for p in step.model.head.parameters()]
-        backbone = self.options.backbone / 2 * torch.stack(moved).sum()
+        backbone = self.options.backbone / 2 * sum(moved, torch.zeros_like(step.task_loss))
         return step.task_loss + backbone + self.options.head / 2 * torch.stack(head).sum()

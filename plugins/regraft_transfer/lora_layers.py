@@ -39,10 +39,12 @@ def register(config: LoraConfig, backbone: nn.Module) -> None:
 
 
 def targets(backbone: nn.Module) -> list[str]:
-    """The names of linear layers; where there are none, of convolutions of one group.
-    UnsupportedError where there are none either."""
+    """The names of linear layers, but for those whose weights torch's own attention takes without
+    asking them; where there are none, of convolutions of one group. UnsupportedError where there
+    are none either."""
     named = [*backbone.named_modules()]
-    linear = [name for name, module in named if isinstance(module, nn.Linear)]
+    inner = {id(m.out_proj) for _, m in named if isinstance(m, nn.MultiheadAttention)}
+    linear = [n for n, m in named if isinstance(m, nn.Linear) and id(m) not in inner]
     whole = [n for n, m in named if isinstance(m, nn.Conv2d | nn.Conv1d) and m.groups == 1]
     if not linear and not whole:
         raise UnsupportedError(

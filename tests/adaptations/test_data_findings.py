@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regraft.adaptations import findings
 from regraft.adaptations.findings import find_findings
 from regraft.adaptations.learning import learn_frozen
+from regraft.adaptations.work import frozen_features
 
 
 @pytest.fixture
@@ -49,3 +51,22 @@ def test_rows_of_one_category_are_no_near_duplicates(begun: Any, tmp_path: Path)
     work = begun(data=str(table), task="tabular-classification", source="plain-table")
     found = find_findings(work, learn_frozen(work).feature)
     assert [one for one in found if one["kind"] == "near-duplicates"] == []
+
+
+def test_a_shift_is_looked_for_among_some_of_the_rows_without_labels(
+    begun: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more, asked = tmp_path / "more.csv", []
+    more.write_text("text\n" + "".join(f"a film number {n}\n" for n in range(30)))
+    work = begun(unlabelled=str(more))
+    feature = learn_frozen(work).feature
+    monkeypatch.setattr(findings, "MOST_ROWS", 12)
+
+    def counted(work: Any, feature: Any, part: Any) -> Any:
+        asked.append(len(part))
+        return frozen_features(work, feature, part)
+
+    monkeypatch.setattr(findings, "frozen_features", counted)
+    kinds = {one["kind"]: one for one in find_findings(work, feature)}
+    assert kinds["shift"]["between"] == ["unlabelled", "test"]
+    assert asked[-1] == 12

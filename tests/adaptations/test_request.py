@@ -159,6 +159,17 @@ def test_strategy_that_begins_with_itself_is_refused() -> None:
         check_request(parse_spec({**VALUES, "strategy": "snake"}), plugins)
 
 
+def test_source_that_is_yet_to_be_ranked_is_any_that_can_be_had(check: Any) -> None:
+    request = check(source="auto", task="audio-classification", strategy="lora")
+    assert request.source.modality == "audio", "the first of the catalogue is not installed"
+
+
+@pytest.mark.parametrize("strategy", ["auto", "full"])
+def test_sources_of_maps_are_not_ranked(check: Any, strategy: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"'map': name one with --source"):
+        check(source="auto", task="image-segmentation", strategy=strategy)
+
+
 def test_source_that_came_without_a_head_has_none_to_use(check: Any) -> None:
     with pytest.raises(UnsupportedError, match="came without a head for 'text-classification'"):
         check(strategy="as-is")

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from regraft.adaptations.training import here, train
+from regraft.adaptations.judging import learning_curve
+from regraft.adaptations.training import Limits, here, train, train_in
 from regraft.adaptations.trial import answers, head_of_trained, try_out
 from regraft.adaptations.work import Work
+from regraft.domain import DataSet
 from regraft.errors import CancelledRunError
 from regraft.training.clock import Clock
 
@@ -97,3 +100,33 @@ def test_a_cancelled_training_ends_between_two_steps(lasting: Any, strategy: str
     with pytest.raises(CancelledRunError):
         train(work, work.request.strategy, work.request.candidates[0], run)
     assert steps == 5
+
+
+def test_what_a_training_of_other_rows_has_left_is_no_beginning(begun: Any, tmp_path: Path) -> None:
+    """As where a run is killed in the middle of its learning curve, and begins again."""
+    work = begun(strategy="full", options=FEW)
+    less = replace(work.data, train=work.data.train.take(range(12)))
+    what = (work.request.strategy, work.request.candidates[0])
+
+    def steps(data: DataSet) -> int:
+        told: list[str] = []
+        run = partial(here, report=lambda kind, _: told.append(kind))
+        train_in(tmp_path, replace(work, data=data), what, run, Limits())
+        return told.count("step")
+
+    assert steps(less) > 0
+    assert steps(work.data) > 0
+    assert steps(work.data) == 0, "the same rows go on where they were"
+
+
+def test_a_learning_curve_says_for_what_there_was_no_time(
+    begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regraft.adaptations.judging.on_ray", here)
+    work = begun(strategy="full", options=FEW, learning_curve=True, budget=1e-6)
+    learnt: Any = SimpleNamespace(feature=work.request.candidates[0])
+    found = learning_curve(work, learnt)
+    why = "training would take longer than the time that it was given"
+    assert [(one["primary"], one["reason"]) for one in found] == [(None, why)] * 2
+    work = begun(strategy="full", options=FEW, learning_curve=True)
+    assert all(one["primary"] > 0 for one in learning_curve(work, learnt))

@@ -12,7 +12,8 @@ def test_sources_are_ranked_by_the_features_of_real_rows(
 ) -> None:
     sources = f"{tiny_bert},{tiny_bert}?init=random,efficientnet-lite0"
     exports = {*(fresh_home.cache / "exports").iterdir()}
-    found = regraft("rank", str(reviews), "--sources", sources, "--json").json
+    spaced = sources.replace(",", ", ")
+    found = regraft("rank", str(reviews), "--sources", spaced, "--json").json
     assert {*(fresh_home.cache / "exports").iterdir()} == exports, "a guess exports nothing"
     assert {row["source"] for row in found["ranking"]} == {*sources.split(",")[:2]}
     ranks = [row["rank"] for row in found["ranking"]]
@@ -29,6 +30,16 @@ def test_people_are_told_that_it_is_a_guess_and_what_it_cost(
     done = regraft("rank", str(reviews), "--sources", str(tiny_bert))
     assert "A guess from the frozen features of 42 rows, not a result" in done.out
     assert "It took" in done.out
+
+
+def test_what_too_few_rows_cannot_tell_is_null(
+    regraft: Any, tmp_path: Path, tiny_bert: Path
+) -> None:
+    few = tmp_path / "few.csv"
+    few.write_text("text,label\n" + "".join(f"film {n},{'ab'[n % 2]}\n" for n in range(6)))
+    done = regraft("rank", str(few), "--sources", str(tiny_bert), "--json")
+    assert "NaN" not in done.out
+    assert done.json["ranking"][0]["probe_accuracy"] is None
 
 
 def test_nothing_to_rank_is_an_error_with_each_reason(regraft: Any, reviews: Path) -> None:

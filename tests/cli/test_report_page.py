@@ -125,6 +125,26 @@ def test_gain_over_a_probe_is_told_of_all_but_a_probe(
     ) in capsys.readouterr().out
 
 
+def test_a_choice_of_the_source_is_told_as_the_guess_that_it_is(
+    version: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    version["report"]["ranking"] = {
+        "ranking": [{"source": "minilm-l6", "feature": "last", "rank": 1.25}],
+        "refused": {"other": "Source model 'other' is not installed."},
+        "rows": 42,
+        "seconds": {"minilm-l6": 2.0},
+    }
+    version["report"]["learning_curve"][0].update(primary=None, reason="there was no time")
+    print_version(version)
+    told = capsys.readouterr().out
+    for text in (told, report_page(version)):
+        assert "A guess from the frozen features of 42 rows, not a result" in text
+        assert "is not installed." in text
+    assert "ranked minilm-l6 (last): mean rank 1.25" in told
+    assert "training rows: there was no time" in told
+    assert len(curve(version)) == 2
+
+
 def test_page_that_cannot_be_written_is_said(version: dict[str, Any], regraft: Any) -> None:
     done = regraft("models", "report", "reviews", "--html", "/no/such/folder/report.html")
     assert done.code == 2

@@ -8,6 +8,7 @@ import pytest
 from regraft.contract import SourceModel, Task
 from regraft.domain import DataSet, Examples
 from regraft.evaluation.report import build_report, judge, majority_baseline, simple_baseline
+from regraft_text.baseline import tfidf_logistic_regression
 from regraft_text.classification import TextClassification
 
 
@@ -37,6 +38,27 @@ def test_majority_baseline_guesses_the_most_frequent_class(task: Task, data: Dat
 
 def test_simple_baseline_learns_from_words(task: Task, data: DataSet) -> None:
     assert simple_baseline(task, data, seed=0).metrics["accuracy"] == 1.0
+
+
+def test_a_label_of_which_there_are_no_rows_gets_no_share_of_the_simple_baseline(
+    minilm: SourceModel, data: DataSet
+) -> None:
+    """As where the source model's own head knows more labels than the data has."""
+    task = TextClassification(minilm.inputs, ("bad", "fair", "good"))
+    judged = simple_baseline(task, data, seed=0)
+    assert judged.outputs.shape == (30, 3)
+    assert judged.outputs[:, 1].max() == 0
+    assert judged.metrics["accuracy"] == 1.0
+
+
+def test_simple_baseline_of_many_classes_keeps_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regraft_text.baseline.COEFFICIENTS", 4000)
+    texts = [f"class {n % 100} number {n}" for n in range(300)]
+    fitted = tfidf_logistic_regression(0).fit(texts, np.arange(300) % 100)
+    regression = fitted.model_[-1]
+    assert regression.coef_.size == 4000
+    assert regression.max_iter == 150
+    assert fitted.predict_proba(texts[:2]).shape == (2, 100)
 
 
 def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data: DataSet) -> None:

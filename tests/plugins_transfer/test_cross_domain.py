@@ -1,10 +1,12 @@
 """Strategies across domains: what they make small is small where the domains are alike."""
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from regraft import Rows, Step
 from regraft.testing.toy import toy_model
@@ -103,3 +105,23 @@ def test_without_rows_of_the_target_the_task_alone_is_learnt() -> None:
     made = Coral(Coral.Options(), 0)
     alone = step(rows(normal(0)), rows(normal(1)))
     assert float(made.loss(Step(**{**vars(alone), "unlabelled": None}))) == 0
+
+
+def test_discriminator_leaves_no_trace_of_made_up_rows() -> None:
+    model = toy_model(0).train()
+    model.backbone = nn.Sequential(OrderedDict(norm=nn.BatchNorm1d(4), layer=nn.Linear(4, 16)))
+    forward, model.example = model.backbone.forward, {"values": torch.randn(2, 4)}
+    model.backbone.forward = lambda values: forward(values)  # type: ignore[method-assign]
+    before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
+    made = Adversarial(AdversarialOptions(), 0).prepare(model)
+    discriminator: Any = made.discriminator
+    assert discriminator[0].in_features == 16
+    assert made.backbone.training
+    for name, tensor in made.backbone.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_rows_of_the_target_that_are_all_alike_do_not_outweigh_the_task() -> None:
+    known, alike = rows(normal(0)), rows(np.ones((5, 3)))
+    assert gap(Coral, known, alike) == pytest.approx(1, abs=1e-5)
+    assert gap(Coral, alike, known) == pytest.approx(1, abs=1e-5)

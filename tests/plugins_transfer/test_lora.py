@@ -9,6 +9,7 @@ from regraft.model import TargetModel
 from regraft.plugins import Plugins
 from regraft.testing.toy import toy_model
 from regraft_transfer.lora import LoRA, LoRAOptions
+from regraft_transfer.lora_layers import targets
 from tests.plugins_transfer.models import real
 
 
@@ -58,3 +59,8 @@ def test_a_backbone_of_other_layers_is_told_so() -> None:
     model = TargetModel(nn.LSTM(2, 2), nn.Linear(2, 2))
     with pytest.raises(UnsupportedError, match="neither linear layers nor convolutions"):
         LoRA(LoRAOptions(), 0).prepare(model)
+
+
+def test_a_layer_whose_weights_are_taken_without_asking_it_is_left_alone() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+    assert targets(layer) == ["linear1", "linear2"]

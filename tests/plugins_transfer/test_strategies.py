@@ -71,6 +71,15 @@ def test_l2_sp_is_nothing_where_nothing_moved_but_the_heads_size() -> None:
     assert torch.isclose(strategy.loss(now) - now.task_loss, torch.tensor(16.0))
 
 
+def test_l2_sp_of_a_backbone_without_weights_is_of_the_head_alone() -> None:
+    model = toy_model(0)
+    now = step(model, [0, 1])
+    model.backbone = nn.Identity()  # such as the columns of a table
+    strategy = StartingPoint(StartingPointOptions(backbone=2, head=0), 0)
+    strategy.prepare(model)
+    assert torch.equal(strategy.loss(now), now.task_loss)
+
+
 def test_wise_ft_ends_half_way() -> None:
     strategy = WeightEnsemble(WeightEnsembleOptions(alpha=0.25), 0)
     model = strategy.prepare(toy_model(0))

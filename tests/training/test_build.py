@@ -104,3 +104,17 @@ def test_what_the_feature_does_not_depend_on_is_left_alone() -> None:
     ]
     assert module.training
     assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_what_the_strategy_before_left_alone_may_learn_after_it(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    first, alone = replace(recipe, strategy="bitfit", options={}), recipe.open(plugins).model()
+    before = first.open(plugins)
+    save_weights(tmp_path / "first.safetensors", before.strategy.finish(before.model()))
+    after = replace(recipe, before=first, weights=str(tmp_path / "first.safetensors"))
+    learning, expected = (
+        {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        for model in (after.open(plugins).model(), alone)
+    )
+    assert learning == expected

@@ -1,6 +1,7 @@
 """The report of a candidate."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from regraft.adaptations.candidate import Candidate
 from regraft.adaptations.findings import find_findings
 from regraft.adaptations.learning import Learnt, outputs_of
 from regraft.adaptations.speed import measure_speed
-from regraft.adaptations.training import here, on_ray
+from regraft.adaptations.training import Limits, here, on_ray
 from regraft.adaptations.trial import try_out
 from regraft.adaptations.work import Work, unlearnt_notes
 from regraft.data.load import ALIKE
@@ -83,7 +84,8 @@ def forgetting(work: Work, learnt: Learnt) -> JSON:
 
 
 def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
-    """What fewer rows to learn from give on the test part, each by a trial of its own."""
+    """What fewer rows to learn from give on the test part, each by a trial of its own; for a share
+    that there was no time for the reason."""
     request, data = work.request, work.data
     if not request.spec.learning_curve:
         raise UnsupportedError("it was not asked for (--learning-curve)")
@@ -101,8 +103,13 @@ def learning_curve(work: Work, learnt: Learnt) -> list[JSON]:
         )
         part = replace(data, train=train, validation=validation)
         fewer = replace(work, data=part, context=work.context.aside())
+        limits = Limits(work.context.deadline, whole=True)
         with work.context.stage("learning_curve"):
-            trial = try_out(fewer, learnt.feature, {"test": data.test}, run)
+            trial = tried(partial(try_out, fewer, learnt.feature, {"test": data.test}, run, limits))
+        point: JSON = {"share": share, "rows": len(train)}
+        if isinstance(trial, str):
+            points.append({**point, "primary": None, "reason": trial})
+            continue
         primary = work.task.metrics(trial.outputs["test"], targets)[work.task.primary]
-        points.append({"share": share, "rows": len(train), "primary": primary})
+        points.append({**point, "primary": primary})
     return points

@@ -1,12 +1,13 @@
 """Which source model is likely to adapt best, before any is adapted: a guess, and what it cost."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from regraft.adaptations.choice import some
 from regraft.adaptations.context import Context
-from regraft.adaptations.request import PROBE, by, catalogued, check_request
+from regraft.adaptations.request import PROBE, by, catalogued, check_request, usable
 from regraft.adaptations.work import begin, features_for_a_guess
 from regraft.data.folds import make_folds
 from regraft.domain import JSON, AdaptationSpec, DataSet
@@ -53,7 +54,7 @@ def rank_sources(
             "source": found[n].source,
             "feature": found[n].feature,
             "rank": ranks[n],
-            **asdict(found[n].measures),
+            **{name: _known(value) for name, value in asdict(found[n].measures).items()},
             "prior": found[n].prior,
         }
         for n in order
@@ -64,6 +65,11 @@ def rank_sources(
         "rows": len(some(data.train, spec.seed)),
         "seconds": seconds,
     }
+
+
+def _known(value: float) -> float | None:
+    """None for what there were too few rows to tell: JSON has no other word for it."""
+    return None if math.isnan(value) else value
 
 
 def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ranked]:
@@ -85,8 +91,10 @@ def _prior(source: str, plugins: Plugins) -> float | None:
 
 
 def best_source(context: Context, spec: AdaptationSpec, data: DataSet) -> tuple[str, JSON]:
-    """The source of the catalogue that is ranked first, and the ranking."""
-    ranking = rank_sources(
-        context, spec, data, catalogued(context.plugins.task(spec.task), context.plugins)
-    )
+    """The source of the catalogue that is ranked first, of those that the spec's strategy can use,
+    and the ranking."""
+    plugins = context.plugins
+    found, refused = usable(spec, catalogued(plugins.task(spec.task), plugins), plugins)
+    ranking = rank_sources(context, spec, data, list(found))
+    ranking["refused"] = {**refused, **ranking["refused"]}
     return str(ranking["ranking"][0]["source"]), ranking

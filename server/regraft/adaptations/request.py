@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from regraft.contract import Feature, OwnHead, SourceModel, Task, TransferStrategy
 from regraft.domain import AdaptationSpec
-from regraft.errors import InvalidInputError, UnsupportedError
+from regraft.errors import InvalidInputError, RegraftError, UnsupportedError
 from regraft.fusion import FusedSource
 from regraft.plugins import Plugins
 from regraft.reference import is_untrained
@@ -53,7 +53,7 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     if spec.class_weights and not task.classes:
         raise InvalidInputError(f"Task '{spec.task}' has no classes to weigh (--class-weights).")
     if AUTO in (spec.source, spec.strategy):
-        return check_request(_standing_in(spec, task, plugins), plugins)
+        return _standing_in(spec, task, plugins)
     kind = plugins.strategy(spec.strategy)
     strategy = with_options(kind, dict(spec.options), spec.seed)
     source = plugins.open_source(spec.source)
@@ -79,23 +79,43 @@ def check_request(spec: AdaptationSpec, plugins: Plugins) -> Request:
     return Request(spec, task, strategy, source, candidates)
 
 
-def _standing_in(spec: AdaptationSpec, task: type[Task], plugins: Plugins) -> AdaptationSpec:
-    """The spec with a strategy and a source that are as good as any to check the rest of it."""
-    changes: dict[str, Any] = {}
+def _standing_in(spec: AdaptationSpec, task: type[Task], plugins: Plugins) -> Request:
+    """The request with a strategy and a source that are as good as any to check the rest of it."""
     if spec.strategy == AUTO:
         if spec.options:
             raise InvalidInputError(
                 "--option belongs to one strategy, but --strategy auto tries several: name one."
             )
-        changes["strategy"] = PROBE if task.form == "pooled" else "full"
-    if spec.source == AUTO:
-        fitting = catalogued(task, plugins)
-        if not fitting:
-            raise InvalidInputError(
-                f"The catalogue has no source model of {task.modality}: name one with --source."
-            )
-        changes["source"] = fitting[0]
-    return spec.model_copy(update=changes)
+        strategy = PROBE if task.form == "pooled" else "full"
+        spec = spec.model_copy(update={"strategy": strategy})
+    if spec.source != AUTO:
+        return check_request(spec, plugins)
+    if task.form != "pooled":
+        raise InvalidInputError(
+            f"Source models are ranked by one vector a row, and task '{spec.task}' needs a feature "
+            f"of the form '{task.form}': name one with --source."
+        )
+    found, refused = usable(spec, catalogued(task, plugins), plugins)
+    if not found:
+        reasons = " ".join(f"{name}: {why}" for name, why in refused.items())
+        raise InvalidInputError(
+            f"The catalogue has no source model of {task.modality} for this: name one with "
+            f"--source. {reasons}".strip()
+        )
+    return next(iter(found.values()))
+
+
+def usable(
+    spec: AdaptationSpec, sources: Sequence[str], plugins: Plugins
+) -> tuple[dict[str, Request], dict[str, str]]:
+    """The request with each of these source models that it can be had with; why of the others."""
+    found, refused = {}, {}
+    for name in sources:
+        try:
+            found[name] = check_request(spec.model_copy(update={"source": name}), plugins)
+        except RegraftError as error:
+            refused[name] = str(error)
+    return found, refused
 
 
 def catalogued(task: type[Task], plugins: Plugins) -> list[str]:

@@ -170,6 +170,7 @@ def _searched(
                 directory,
                 threads,
                 gpu,
+                context.deadline is not None,
                 role(TRAIN, context.settings),
             )
         )

@@ -1,11 +1,13 @@
 """Training, with what a strategy begins with first: by Ray Train, or in this process."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,8 +164,20 @@ def train_in(directory: Path, work: Work, what: Wanted, run: Runner, limits: Lim
         return _mixed(directory, work, what, run, limits)
     made, earlier = _after(work, what, run, (directory, limits))
     with work.context.stage(limits.stage):
-        trained = run(work, made, directory / what[0].name, limits)
+        trained = run(work, made, directory / _folder(work, what), limits)
     return replace(trained, earlier=earlier)
+
+
+def _folder(work: Work, what: Wanted) -> str:
+    """The name of its own for a strategy and what it learns from: what a run that ended early has
+    left of other rows, such as those of a learning curve, is no beginning of it."""
+    strategy, feature = what
+    options, spec = strategy.options.model_dump(mode="json"), work.request.spec
+    digest = sha256(json.dumps([feature.name, options, strategy.seed, spec.class_weights]).encode())
+    for part in (work.data.train, work.data.validation, work.data.unlabelled):
+        known = None if part is None else [*part.identities, *map(repr, part.labels)]
+        digest.update(json.dumps(known).encode())
+    return f"{strategy.name}-{digest.hexdigest()[:12]}"
 
 
 def _mixed(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:

@@ -13,7 +13,7 @@ from regraft.adaptations.learning import (
     say,
     with_all_labels,
 )
-from regraft.adaptations.training import Runner, Trained, here, train
+from regraft.adaptations.training import Limits, Runner, Trained, here, train
 from regraft.adaptations.work import Work
 from regraft.contract import Array, Feature, LinearHead
 from regraft.domain import Examples
@@ -37,13 +37,19 @@ class Trial:
     parameters: int
 
 
-def try_out(work: Work, feature: Feature, parts: dict[str, Examples], run: Runner = here) -> Trial:
+def try_out(
+    work: Work,
+    feature: Feature,
+    parts: dict[str, Examples],
+    run: Runner = here,
+    limits: Limits | None = None,
+) -> Trial:
     """By the request's strategy, which ends the backbone at this feature. The validation part is
     answered by what was not fitted on it."""
     if work.request.strategy.freezes_backbone:
         return _frozen(work, feature, parts)
     taken = stopwatch()
-    trained = train(work, work.request.strategy, feature, run)
+    trained = train(work, work.request.strategy, feature, run, limits)
     head = final = head_of_trained(work, trained)
     if work.request.strategy.refits_head:
         final = fitted_on_all(work, partial(_features, work, trained))

@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from regraft.cli.report import NAMES, gain_over_probe, headline
+from regraft.cli.report import NAMES, gain_over_probe, guess, headline
 
 SHOWN_CLASSES = 20
 SHOWN_ROWS = 20
@@ -30,6 +30,7 @@ def report_page(version: dict[str, Any]) -> str:
         curve=curve(version),
         names=NAMES,
         shown_rows=SHOWN_ROWS,
+        guess=guess,
     )
 
 
@@ -67,7 +68,8 @@ def confusion(report: dict[str, Any]) -> list[list[dict[str, Any]]] | None:
 
 def curve(version: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows and primary metric of the learning curve, the whole training part last."""
-    points = version["report"]["learning_curve"]
+    known = version["report"]["learning_curve"] or []
+    points = [point for point in known if point["primary"] is not None]
     if not points:
         return []
     whole = {"rows": version["rows"]["train"], "primary": version["metrics"]["primary"]}

@@ -12,6 +12,7 @@ from regraft.adaptations.request import catalogued, parse_spec
 from regraft.adaptations.run import load_data
 from regraft.cli.options import common, settings_from
 from regraft.cli.output import print_json, print_rows, reserve_stdout, stderr, stdout
+from regraft.cli.report import guess
 from regraft.domain import JSON, Adaptation, State
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
@@ -47,7 +48,8 @@ def rank(**given: Any) -> None:
     given.pop("url")
     settings = settings_from(home=given.pop("home"))
     asked, plugins = given.pop("sources"), Plugins.load()
-    sources = asked.split(",") if asked else catalogued(plugins.task(given["task"]), plugins)
+    named = [name.strip() for name in asked.split(",")] if asked else None
+    sources = named or catalogued(plugins.task(given["task"]), plugins)
     values = {name: value for name, value in given.items() if value is not None}
     spec = parse_spec({"name": "ranking", "source": "any", **values})
     registry = Registry.of(settings)
@@ -68,12 +70,7 @@ def _print(found: JSON) -> None:
     print_rows(rows, COLUMNS, "There is nothing to rank.")
     for source, reason in found["refused"].items():
         stdout().print(f"{source} is left out: {reason}", soft_wrap=True)
-    costs = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
-    stdout().print(
-        f"A guess from the frozen features of {found['rows']:,} rows, not a result: adapt the "
-        f"first few and compare. It took {costs}.",
-        soft_wrap=True,
-    )
+    stdout().print(guess(found), soft_wrap=True)
 
 
 def _cell(value: Any) -> Any:

@@ -8,6 +8,7 @@ from rich.table import Table
 from regraft.cli.output import stdout
 
 SHOWN_CLASSES = 20
+SHOWN_SOURCES = 5
 
 
 AGAINST = {
@@ -108,7 +109,9 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
             "calibration error {ece_before:.3f}, after a temperature of {temperature:.2f} {ece:.3f}"
         ).format(**report["calibration"])
     for point in report["learning_curve"] or ():
-        yield f"with {point['rows']:,} training rows: {metric} {point['primary']:.3f}"
+        known_point = point["primary"] is not None
+        told = f"{metric} {point['primary']:.3f}" if known_point else point["reason"]
+        yield f"with {point['rows']:,} training rows: {told}"
     if report["precision"]:
         yield _precision(report["precision"], metric)
     if report["speed"]:
@@ -116,6 +119,8 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     if report["forgetting"]:
         before, after = (report["forgetting"][name]["primary"] for name in ("before", "after"))
         yield f"on the source domain: {metric} {before:.3f} before, {after:.3f} now"
+    if report["ranking"]:
+        yield from _ranked(report["ranking"])
     for one in report["tried"]:
         score = one["reason"]
         if one["score"] is not None:
@@ -129,6 +134,24 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
         yield f"note: {note}"
     for name, reason in report["missing"].items():
         yield f"no {NAMES.get(name, name.replace('_', ' '))}: {reason}"
+
+
+def _ranked(found: dict[str, Any]) -> Iterator[str]:
+    """How the source model was chosen."""
+    for one in found["ranking"][:SHOWN_SOURCES]:
+        yield f"ranked {one['source']} ({one['feature']}): mean rank {one['rank']:.2f}"
+    for source, reason in found["refused"].items():
+        yield f"not ranked {source}: {reason}"
+    yield guess(found)
+
+
+def guess(found: dict[str, Any]) -> str:
+    """What a ranking is, and what it took."""
+    costs = ", ".join(f"{name} {value:.1f} s" for name, value in found["seconds"].items())
+    return (
+        f"A guess from the frozen features of {found['rows']:,} rows, not a result: adapt the "
+        f"first few and compare. It took {costs}."
+    )
 
 
 def _precision(found: dict[str, Any], metric: str) -> str:

@@ -41,7 +41,18 @@ def simple_baseline(task: Task, data: DataSet, seed: int, rows: Examples | None 
     with threadpool_limits(1):  # small products: threads wait for each other, and for other work
         estimator.fit(rows.inputs, task.targets(rows.labels))
         outputs = np.asarray(estimator.predict_proba(data.test.inputs))
+    if task.classes and outputs.ndim == 2:
+        outputs = _spread(outputs, getattr(estimator, "classes_", None), len(task.labels))
     return judge(task, outputs, task.targets(data.test.labels))
+
+
+def _spread(outputs: Array, known: Array | None, labels: int) -> Array:
+    """A column for each label [N, labels], also for those of which there were no rows."""
+    if known is None or outputs.shape[1] == labels:
+        return outputs
+    spread = np.zeros((len(outputs), labels), outputs.dtype)
+    spread[:, known] = outputs
+    return spread
 
 
 def build_report(

@@ -70,6 +70,8 @@ class Ingredients:
         assert self.before is not None
         made = self.before.strategy.finish(self.before.model())
         made.load_state_dict(load_file(self.weights))
+        made.requires_grad_(True)  # What it left alone, the next may change.
+        freeze_unreached(made.backbone, made.example)
         return made
 
     def _fresh(self) -> "TargetModel":

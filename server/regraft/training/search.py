@@ -1,4 +1,5 @@
-"""Several trainings under Ray Tune: the worse end early, so that the better get their time."""
+"""Several trainings under Ray Tune: where time is scarce the worse end early, so that the better
+get theirs."""
 
 import os
 import time
@@ -46,6 +47,8 @@ class Search:
     directory: Path
     cpus: int
     use_gpu: bool
+    halves: bool
+    """Whether the worse end early. Which do depends on who is the first to tell, and so on time."""
     needs: Mapping[str, float] = field(default_factory=dict)
     """Custom resources of each trial."""
 
@@ -70,19 +73,23 @@ def search(what: Search) -> list[Result]:
         tune.with_resources(trainable, resources),
         param_space={"name": tune.grid_search(list(what.names))},
         tune_config=tune.TuneConfig(
-            scheduler=ASHAScheduler(
-                metric=SCORE,
-                mode="max",
-                max_t=MOST_EPOCHS,
-                grace_period=GRACE,
-                reduction_factor=HALVING,
-            ),
+            scheduler=_halving() if what.halves else None,
         ),
         run_config=tune.RunConfig(storage_path=str(what.directory), name="search", verbose=0),
     )
     grid = watched(tuner.fit, what.cancelled, lambda asked: what.cancel() if asked else None)
     found = {str(one.config["name"]): _result(one) for one in grid}
     return [found[name] for name in what.names]
+
+
+def _halving() -> ASHAScheduler:
+    return ASHAScheduler(
+        metric=SCORE,
+        mode="max",
+        max_t=MOST_EPOCHS,
+        grace_period=GRACE,
+        reduction_factor=HALVING,
+    )
 
 
 def _result(one: Any) -> Result:
