@@ -19,9 +19,17 @@ from regraft.reconcile.placing import Placer
 from regraft.reconcile.reconciler import Hourly, Reconciler
 from regraft.registry.cleaning import clean, retention_of
 from regraft.registry.store import Registry
-from regraft.serving.metrics import prometheus
+from regraft.serving.metrics import fold_metrics, prometheus
+from regraft.serving.statistics import fold_statistics
 from regraft.settings import Settings
 from regraft.training.cluster import check_workers, most_running
+
+
+def _fold(registry: Registry) -> None:
+    """What replicas counted that are gone becomes one file of each kind."""
+    endpoints = {one.name for one in registry.models.endpoints()}
+    for fold in (fold_statistics, fold_metrics):
+        fold(registry.home.statistics, endpoints)
 
 
 class ControlPlane:
@@ -58,6 +66,7 @@ class ControlPlane:
             placer.step,
             Guard(registry).step,
             cleaning.step,
+            Hourly(partial(_fold, registry)).step,
         )
         Reconciler(steps).start()
         return build_app(services)

@@ -3,23 +3,23 @@ can tell the sum of all in Prometheus form. One that is gone leaves its file, so
 ever falls."""
 
 import json
-import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
-from uuid import uuid4
 
-from regraft.registry.blobs import write_pieces_atomically
+from regraft.serving.kept_counts import CountFile, fold, read
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 ENDPOINT = ("endpoint", "version")
 SUFFIX = ".metrics"
+NOBODYS = ("several", "unknown")
+"""What stands in an endpoint's place for a batch of several, and for a name that there is not."""
 
 Key = tuple[str, tuple[str, ...]]
 """A family, and the values of its labels."""
@@ -58,7 +58,7 @@ class Metrics:
     """Telemetry of one replica; no text of a user's is ever a label."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / f"{os.getpid()}-{uuid4().hex}{SUFFIX}"
+        self.file = CountFile(folder, SUFFIX)
         self.series: dict[Key, array[float]] = {}
         self.changed = False
         self.lock = Lock()
@@ -109,27 +109,47 @@ class Metrics:
 
     def write(self) -> None:
         """Leave the numbers where they are looked for, if they changed."""
-        if self.changed:
-            self.changed = False
-            write_pieces_atomically(self.file, self._lines(), durable=False)
+        if not self.changed:
+            self.file.keep()
+            return
+        self.changed = False
+        self.file.write(self._lines())
 
     def _lines(self) -> Iterator[bytes]:
         with self.lock:
             known = list(self.series.items())
         for (family, labels), numbers in known:
-            yield json.dumps([family, labels, numbers.tolist()]).encode() + b"\n"
+            yield _line((family, labels), numbers.tolist()) + b"\n"
 
 
 def summed(folder: Path) -> dict[Key, list[float]]:
     """The numbers of all replicas that there are, or were since the server started."""
+    return _summed(read(folder, SUFFIX))
+
+
+def fold_metrics(folder: Path, endpoints: Set[str], now: float | None = None) -> None:
+    """Have one file of what replicas have left that are gone, of these endpoints and of none."""
+    kept = {*endpoints, *NOBODYS}
+
+    def lines(given: Iterable[bytes]) -> Iterator[bytes]:
+        for key, numbers in _summed(given).items():
+            if key[1][0] in kept:
+                yield _line(key, numbers)
+
+    fold(folder, SUFFIX, lines, now)
+
+
+def _line(key: Key, numbers: list[float]) -> bytes:
+    return json.dumps([*key, numbers]).encode()
+
+
+def _summed(lines: Iterable[bytes]) -> dict[Key, list[float]]:
     found: dict[Key, list[float]] = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        with path.open("rb") as file:
-            for line in file:
-                family, labels, numbers = json.loads(line)
-                key = (family, tuple(labels))
-                known = found.get(key)
-                found[key] = numbers if known is None else _total(known, numbers)
+    for line in lines:
+        family, labels, numbers = json.loads(line)
+        key = (family, tuple(labels))
+        known = found.get(key)
+        found[key] = numbers if known is None else _total(known, numbers)
     return found
 
 

@@ -6,20 +6,19 @@ github.com/triton-inference-server/server, docs/protocol/extension_statistics.md
 """
 
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
-from uuid import uuid4
 
-from regraft.registry.blobs import write_pieces_atomically
+from regraft.serving.kept_counts import CountFile, fold, read
 from regraft.serving.profile import counted
 from regraft.serving.telemetry import BatchRecord, RequestRecord, ShadowRecord
 
+SUFFIX = ".jsonl"
 JSON = dict[str, Any]
 Table = list[list[int]]
 STEPS = ("compute_input", "compute_infer", "compute_output")
@@ -45,7 +44,7 @@ class Statistics:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file = folder / f"{os.getpid()}-{uuid4().hex}.jsonl"
+        self.file = CountFile(folder, SUFFIX)
         self.counts: dict[tuple[str, str], JSON] = {}
         self.changed = False
         self.lock = Lock()
@@ -98,21 +97,22 @@ class Statistics:
         self.changed = True
         return self.counts.setdefault((name, version), _nothing())
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[bytes]:
         """The counts as they are now, a line a version: of a thousand they would be megabytes."""
         with self.lock:
             known = list(self.counts.items())
         for (name, version), counts in known:
             with self.lock:
-                line = json.dumps({"name": name, "version": version, **counts})
-            yield f"{line}\n"
+                line = _line(name, version, counts)
+            yield line + b"\n"
 
     def write(self) -> None:
         """Leave the counts where the other replicas look, if they changed."""
-        if self.changed:
-            self.changed = False
-            lines = (line.encode() for line in self._lines())
-            write_pieces_atomically(self.file, lines, durable=False)
+        if not self.changed:
+            self.file.keep()
+            return
+        self.changed = False
+        self.file.write(self._lines())
 
     def total(self, loaded: Mapping[str, Iterable[str]] = MappingProxyType({})) -> list[JSON]:
         """Of all replicas, as the protocol tells them, ordered by name and version; with those that
@@ -140,16 +140,29 @@ class Statistics:
     def summed(self) -> dict[tuple[str, str], JSON]:
         """The counts of all replicas by endpoint and version, with those that the protocol does not
         know."""
-        found: dict[tuple[str, str], JSON] = {}
-        for row in map(json.loads, chain(self._lines(), self._others())):
-            _sum(found.setdefault((row["name"], row["version"]), _nothing()), row)
-        return found
+        return _summed(chain(self._lines(), read(self.folder, SUFFIX, self.file.path)))
 
-    def _others(self) -> Iterator[str]:
-        for path in self.folder.glob("*.jsonl"):
-            if path != self.file:
-                with path.open() as file:
-                    yield from file
+
+def fold_statistics(folder: Path, endpoints: Set[str], now: float | None = None) -> None:
+    """Have one file of what replicas have left that are gone, of these endpoints."""
+
+    def summed(lines: Iterable[bytes]) -> Iterator[bytes]:
+        for (name, version), counts in _summed(lines).items():
+            if name in endpoints:
+                yield _line(name, version, counts)
+
+    fold(folder, SUFFIX, summed, now)
+
+
+def _line(name: str, version: str, counts: JSON) -> bytes:
+    return json.dumps({"name": name, "version": version, **counts}).encode()
+
+
+def _summed(lines: Iterable[bytes]) -> dict[tuple[str, str], JSON]:
+    found: dict[tuple[str, str], JSON] = {}
+    for row in map(json.loads, lines):
+        _sum(found.setdefault((row["name"], row["version"]), _nothing()), row)
+    return found
 
 
 def _durations(names: Iterable[str]) -> JSON:
