@@ -6,6 +6,7 @@ import pytest
 
 from regraft.domain import Placement
 from regraft.reconcile.applications import _dedicated
+from regraft.reconcile.environment import ANSWER_SECONDS
 from regraft.settings import Settings
 
 
@@ -32,4 +33,6 @@ def test_what_asks_for_no_other_replicas_is_no_new_version() -> None:
     assert deployed()._version is not None
     assert deployed()._version == deployed(max_replicas=3, idle_seconds=9.0)._version
     assert deployed()._version != deployed(cpus=4.0)._version
-    assert deployed()._deployment_config.max_surge_percent == 100, "none goes before another comes"
+    configuration = deployed()._deployment_config
+    assert configuration.max_surge_percent == 100, "none goes before another comes"
+    assert configuration.graceful_shutdown_timeout_s == ANSWER_SECONDS, "it ends what it computes"

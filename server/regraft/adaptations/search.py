@@ -56,9 +56,10 @@ def find(work: Work) -> Found:
     """Try the closed forms here and the others under Ray Tune; learn by the best."""
     directory = work.context.registry.home.run(work.context.adaptation.id)
     choice = choose_feature(work)
-    work = within_budget(work, choice.feature, OF_AUTO)
     wanted = candidates(work.request, work.data, work.context.plugins)
     closed = [one for one in wanted if one.freezes_backbone]
+    if closed:
+        work = within_budget(work, choice.feature, OF_AUTO)
     trained = [one for one in wanted if not one.freezes_backbone]
     try:
         known = {one.name: _closed(_with(work, one), choice) for one in closed}

@@ -25,6 +25,9 @@ CONTROL = "control"
 DEDICATED = "endpoint-"
 """Before the name of an endpoint in that of its application."""
 HEALTH_SECONDS = 2
+ENDS = 5.0
+"""Seconds for which the control plane may go on answering when it is to end; a replica that
+predicts ends what it computes."""
 ONGOING = 2000
 AT_ONCE = 100
 """Percent of its replicas that an application may have more of while they are replaced: none goes
@@ -192,7 +195,7 @@ def _deployment(
         name=name,
         max_ongoing_requests=ongoing,
         health_check_period_s=HEALTH_SECONDS,
-        graceful_shutdown_timeout_s=ANSWER_SECONDS,  # an idle one ends at once
+        graceful_shutdown_timeout_s=ANSWER_SECONDS if kind is Replica else ENDS,
         ray_actor_options=_actor(role, settings, num_cpus=0),
         # Ray would put together a line for each request, and then drop it.
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
