@@ -44,7 +44,7 @@
 - {name: RAY_SERVE_HAPROXY_TUNE_BUFSIZE, value: "262144"}
 - {name: RAY_SERVE_HAPROXY_NBTHREAD, value: {{ max 1 (min 4 (div (int .cpus) 4)) | quote }}}
 - {name: RAY_SERVE_HAPROXY_METRICS_ENABLED, value: "0"}
-- {name: RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S, value: "60"}
+- {name: RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S, value: "300"}
 - {name: RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, value: "2"}
 - {name: RAY_SERVE_HAPROXY_CONFIG_FILE_LOC, value: {{ $folder }}/haproxy.cfg}
 - {name: RAY_SERVE_HAPROXY_SOCKET_PATH, value: {{ $folder }}/admin.sock}
