@@ -14,18 +14,17 @@ from regraft.features import BATCH, features_by
 BATCHES = 16
 """Measured before the rest is foreseen; rows of as many are always learnt from."""
 OF_AUTO = 0.25
-"""The share of the budget in which features are computed where models are trained too: to train on
+"""The share of the time in which features are computed where models are trained too: to train on
 a row takes about three times as long."""
 
 
 def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     """The work with so many of its training rows, in the proportions of the classes, as features
-    can be computed of in this share of the budget; with all where there is no budget, or the
-    features are known, or some rows are of another domain."""
+    can be computed of in this share of what is left of the budget; with all where there is no
+    budget, or the features are known, or some rows are of another domain."""
     data, context = work.data, work.context
-    budget, rows = context.adaptation.spec.budget, len(data.train)
-    least = BATCH * max(BATCHES, 4 * work.threads)
-    if budget is None or data.borrowed or rows <= least:
+    rows, least = len(data.train), BATCH * max(BATCHES, 4 * work.threads)
+    if context.deadline is None or data.borrowed or rows <= least:
         return work
     backbone = work.exported(feature)
     if are_known(work, backbone, data.train):
@@ -33,8 +32,8 @@ def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     rng = np.random.default_rng(work.request.spec.seed)
     with context.stage("features"):
         seconds = _seconds_a_row(work, backbone, data.train.take(rng.permutation(rows)[:least]))
-    left = context.began + share * budget - time.time()
-    fitting = max(least, int(left / seconds))
+    left = context.deadline - time.time()
+    fitting = max(least, int(share * left / seconds))
     if fitting >= rows:
         return work
     kept = subset(data.train, data.labels, fitting, rng)

@@ -12,6 +12,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 from regraft.domain import JSON
+from regraft.errors import RunFailedError
 from regraft.threads import TRAINING
 from regraft.training.groups import note_group
 from regraft.training.watching import watched
@@ -20,6 +21,8 @@ SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
+_OURS = f"{RunFailedError.__module__}.{RunFailedError.__name__}: "
+"""Before the reason of a training that failed for one."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def _result(one: Any) -> Result:
     name, metrics = str(one.config["name"]), one.metrics_dataframe
     if one.error is not None or metrics is None or SCORE not in metrics:
         lines = str(one.error or "it did not come to an end").strip().splitlines()
-        return Result(name, None, None, 0.0, 0, lines[-1])
+        return Result(name, None, None, 0.0, 0, lines[-1].removeprefix(_OURS))
     best = metrics.sort_values([SCORE, LOSS], ascending=[False, True]).iloc[0]
     return Result(
         name,
