@@ -59,9 +59,9 @@ def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Pro
     asked = check_request(by(request.spec, PROBE), work.context.plugins)
     data = work.data if train is None else replace(work.data, train=train)
     chosen = Work(asked, data, work.task, work.context.aside())
-    feature = None if request.strategy.fuses_features else learnt.feature
+    choice = None if request.strategy.fuses_features else learnt.choice
     with work.context.stage("baselines"):
-        found = learn_frozen(chosen, feature)
+        found = learn_frozen(chosen, choice)
         return Probe(chosen, with_all_labels(chosen, found) if train is None else found)
 
 

@@ -61,16 +61,16 @@ def learn(work: Work) -> tuple[Work, Learnt]:
     choice = choose_feature(work)
     if work.request.strategy.freezes_backbone:
         work = within_budget(work, choice.feature)
-        return work, replace(learn_frozen(work, choice.feature), choice=choice)
+        return work, learn_frozen(work, choice)
     return work, export_trained(
         work, choice, train(work, work.request.strategy, choice.feature, on_ray)
     )
 
 
-def learn_frozen(work: Work, feature: Feature | None = None) -> Learnt:
+def learn_frozen(work: Work, choice: Choice | None = None) -> Learnt:
     """Feature transfer: the source's own graph, and a head fitted on what that very graph says.
-    Without a feature it is chosen."""
-    choice = choose_feature(work) if feature is None else Choice(feature)
+    Without a choice one is made."""
+    choice = choice or choose_feature(work)
     exported = work.exported(choice.feature)
     with work.context.stage("features"):
         features = frozen_features(work, choice.feature, work.data.train)

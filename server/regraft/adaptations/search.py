@@ -121,7 +121,7 @@ def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
     that is not the source's own backbone."""
     strategy, feature = work.request.strategy, choice.feature
     if strategy.freezes_backbone:
-        return replace(learn_frozen(work, feature), choice=choice)
+        return learn_frozen(work, choice)
     trained = train_in(directory, work, (strategy, feature), kept, Limits())
     final = refit(work, feature, trained, on_ray, directory / "all")
     learnt = export_trained(work, choice, final)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from regraft.adaptations.choice import Choice
 from regraft.adaptations.learning import (
     fitted_on_all,
     head_of,
@@ -70,7 +71,7 @@ def stopwatch() -> Callable[[], tuple[float, float]]:
 
 def _frozen(work: Work, feature: Feature, parts: dict[str, Examples]) -> Trial:
     taken = stopwatch()
-    learnt = learn_frozen(work, feature)
+    learnt = learn_frozen(work, Choice(feature))
     final = with_all_labels(work, learnt)
     seconds = taken()
     outputs = {
