@@ -1,5 +1,6 @@
 """Versions appear while the server runs, whoever publishes them."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
