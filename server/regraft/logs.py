@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import re
 import secrets
 import sys
@@ -12,6 +13,8 @@ from typing import TextIO
 LONGEST_ID = 128
 REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 """The id of the request that is answered here, if one is."""
+_IDS = random.Random(secrets.randbits(256))
+"""To ask the system each time takes a tenth of what a prediction costs beside its model."""
 
 NAMES = "password|passwd|secret|token|api_?key|access_?key"
 SECRETS = (
@@ -64,4 +67,4 @@ def request_id(given: str | None) -> str:
     """The id that a client gave its request, if it is of use as one; else one of our own."""
     if given and len(given) <= LONGEST_ID and given.isascii() and given.isprintable():
         return given
-    return secrets.token_hex(8)
+    return f"{_IDS.getrandbits(64):016x}"

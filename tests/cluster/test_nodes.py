@@ -70,7 +70,9 @@ class Machines:
         done = self.nodes[0].also([sys.executable, "-c", script, at], env, out)
         if done.wait(100) != 0:
             return None
-        return json.loads(out.read_text().splitlines()[-1])
+        # Ray may say something of its nodes beside it.
+        lines = [line for line in out.read_text().splitlines() if line.startswith("[")]
+        return json.loads(lines[-1])
 
     def wait_for_alive(self, count: int) -> None:
         self.wait_until(lambda: len(self.asked(ALIVE) or ()) == count, f"{count} nodes")

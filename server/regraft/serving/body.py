@@ -32,6 +32,11 @@ class Bodies:
         # Its one thread is the turn, which lasts until that is done, also where a client leaves.
         self.unpacker = ThreadPoolExecutor(1, thread_name_prefix="unpacker")
 
+    def check(self, size: int) -> None:
+        """TooLargeError if no body may have so many bytes."""
+        if size > self.limit:
+            raise TooLargeError(f"The body is larger than {self.limit:,} bytes.")
+
     async def read(self, request: Request) -> bytes:
         """The whole body, decoded.
 
@@ -40,8 +45,7 @@ class Bodies:
         much comes in at this moment.
         """
         headers = dict(request.scope["headers"])
-        if int(headers.get(b"content-length", 0)) > self.limit:
-            raise self._too_large()
+        self.check(int(headers.get(b"content-length", 0)))
         share = Share(self)
         try:
             body = await self._whole(request, share)
@@ -73,12 +77,8 @@ class Bodies:
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         share.take(len(chunk))
-        if share.taken > self.limit:
-            raise self._too_large()
+        self.check(share.taken)
         return chunk, message.get("more_body", False)
-
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"The body is larger than {self.limit:,} bytes.")
 
 
 class Share:

@@ -1,6 +1,6 @@
 """Files in a form, as `curl -F file=@picture.png` sends them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -11,18 +11,18 @@ KIND = "multipart/form-data"
 MOST_FILES = 512
 
 
-def is_form(headers: Headers) -> bool:
+def is_form(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith(KIND)
 
 
-async def read_files(headers: Headers, body: bytes) -> list[bytes]:
+async def read_files(headers: Mapping[str, str], body: bytes) -> list[bytes]:
     """The contents of all files in order; BadRequestError if there is none or it is no form."""
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     try:
-        form = await MultiPartParser(headers, stream(), max_files=MOST_FILES).parse()
+        form = await MultiPartParser(Headers(headers), stream(), max_files=MOST_FILES).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise BadRequestError(f"The form cannot be read: {error}.") from error
     items = [item for _, item in form.multi_items()]

@@ -8,7 +8,7 @@ from regraft.errors import RegraftError
 from regraft.identity import scopes
 from regraft.identity.authenticator import Authenticator
 from regraft.identity.caller import LOCAL, Caller
-from regraft.serving.refusals import error_response
+from regraft.serving.asked import refused
 
 PUBLIC = ("/health/live", "/health/ready")
 CALLER = "regraft.caller"
@@ -28,7 +28,7 @@ class Gate:
                 authorization = Headers(scope=scope).get("authorization")
                 scope = {**scope, CALLER: admitted(self.authenticate, authorization)}
             except RegraftError as error:
-                await error_response(error)(scope, receive, send)
+                await refused(error).response()(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

@@ -160,7 +160,7 @@ class GRPCService:
 
     async def _ModelInfer(self, message: Any, context: Any) -> Any:
         """Counted and timed like a request over HTTP, with the status that it would have there."""
-        name, path = message.model_name, _path(message.model_version)
+        name, wanted = message.model_name, message.model_version or None
         caller, metadata = self._caller(context), _metadata(context)
         known = message.id or metadata.get("x-request-id") or _told_id(context)
         with self.inference.recorded((caller, name), known, metadata) as call:
@@ -170,7 +170,7 @@ class GRPCService:
                 raise TooLargeError(f"The message is larger than {limit:,} bytes.")
             served = await self.inference.found(caller, name)
             asked = await aside(size, partial(grpc_protocol.parse_infer, message))
-            predictor, tensors = await self.inference.answer(call, served, path, asked)
+            predictor, tensors = await self.inference.answer(call, served, wanted, asked)
             return await built(grpc_protocol.build_infer, predictor, asked, tensors)
 
 
@@ -181,11 +181,6 @@ def _metadata(context: Any) -> dict[str, str]:
 def _told_id(context: Any) -> str | None:
     """The id that Ray tells the client as trailing metadata; the client's own if it sent one."""
     return dict(context.trailing_metadata() or ()).get("request_id")
-
-
-def _path(version: str) -> dict[str, str]:
-    """What the path of a request over HTTP would hold."""
-    return {"version": version} if version else {}
 
 
 def code_of(error: RegraftError) -> grpc.StatusCode:

@@ -2,39 +2,36 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.errors import RegraftError
 from regraft.identity.authenticator import anybody
-from regraft.serving.aside import aside
-from regraft.serving.call import CLIENT_CLOSED, Call, logged
+from regraft.serving.asked import Asked, Predicting, failed, refused
 from regraft.serving.gate import Gate, caller_of
 from regraft.serving.hanging_up import HangingUp
 from regraft.serving.inference import Inference
-from regraft.serving.protocol import compressed
-from regraft.serving.refusals import error_response
+from regraft.serving.replies import replied
 
 Handler = Callable[[Request], Awaitable[Response]]
-Predicting = Callable[[Request, Call], Awaitable[Response]]
 MOUNT = "/v2"
 MODEL = "/models/{name}"
 VERSIONED = "/models/{name}/versions/{version}"
 PREDICTION = re.compile(r"(?:/v2)?/models/([^/]+)(?:/versions/([^/]+))?/(infer|predict)")
-REQUEST_ID = "X-Request-Id"
 
 
 def build_app(inference: Inference, lifespan: Any = None) -> ASGIApp:
     """The protocol's application; paths are those after `/v2`."""
     ways = {
-        "infer": _timed(inference, inference.infer),
-        "predict": _timed(inference, inference.predict),
+        "infer": _predicting(inference, inference.infer),
+        "predict": _predicting(inference, inference.predict),
     }
     routes = [Route("/models/stats", _answer(inference.all_statistics))]
     for prefix in (MODEL, VERSIONED):
@@ -111,40 +108,27 @@ def _answer(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except RegraftError as error:
-            return error_response(error)
+            return refused(error).response()
 
     return answer
 
 
-def _timed(inference: Inference, handler: Predicting) -> Handler:
-    """Count and time a prediction, whatever becomes of it. Ray Serve gives each request an id,
-    unless it has one, and tells it with the answer."""
+def _predicting(inference: Inference, predicting: Predicting) -> Handler:
+    """Ray Serve gives each request an id, unless it has one, and tells it with the answer."""
 
     async def answer(request: Request) -> Response:
-        name, identifier = request.path_params["name"], request.headers.get(REQUEST_ID)
-        known = (caller_of(request), name)
-        with inference.recorded(known, identifier, request.headers) as call:
-            try:
-                response = await handler(request, call)
-            except RegraftError as error:
-                response = error_response(error)
-                call.status = response.status_code
-        return await _compressed(request, response)
+        path = request.path_params
+        asked = Asked(
+            path["name"],
+            path.get("version"),
+            request.headers,
+            caller_of(request),
+            partial(inference.bodies.read, request),
+            partial(inference.departures.watched, request),
+        )
+        return (await replied(inference, predicting, asked)).response()
 
     return answer
-
-
-async def _compressed(request: Request, response: Response) -> Response:
-    """As the client accepts it; a compressed body has another length, and another meaning for
-    caches."""
-    plain, accepted = bytes(response.body), request.headers.get("accept-encoding")
-    body, encoding = await aside(len(plain), lambda: compressed(plain, accepted))
-    if encoding is not None:
-        response.body = body
-        response.headers["Content-Encoding"] = encoding
-        response.headers["Content-Length"] = str(len(body))
-        response.headers["Vary"] = "Accept-Encoding"
-    return response
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -155,6 +139,4 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    if isinstance(error, ClientDisconnect):
-        return Response(status_code=CLIENT_CLOSED)
-    return JSONResponse({"error": f"Internal error {logged(error)}."}, 500)
+    return failed(error).response()

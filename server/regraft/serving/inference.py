@@ -26,6 +26,7 @@ from regraft.registry.endpoint_table import Route
 from regraft.serving import protocol, strict_json
 from regraft.serving.answers import Answers
 from regraft.serving.aside import Looks, aside
+from regraft.serving.asked import Asked
 from regraft.serving.batcher import Batcher
 from regraft.serving.body import Bodies
 from regraft.serving.building import built, readable
@@ -229,23 +230,22 @@ class Inference:
             raise BadRequestError("The body must be a JSON object, or empty.")
         return found
 
-    async def infer(self, request: Request, call: Call) -> Response:
-        served, named = await self._named(request)
-        length = protocol.parse_header_length(request.headers.get(protocol.HEADER_LENGTH))
-        body = await self.bodies.read(request)
+    async def infer(self, asked: Asked, call: Call) -> protocol.InferResponse:
+        served, named = await self._wanted(asked.caller, asked.name, asked.version)
+        length = protocol.parse_header_length(asked.headers.get(protocol.HEADER_LENGTH.lower()))
+        body = await asked.read()
         limits = self.caps.json, longest_string(named.task)
-        asked = await aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
-        with self.departures.watched(request):
-            predictor, tensors = await self.answer(call, served, request.path_params, asked)
-            answer = await built(protocol.build_infer, predictor, asked, tensors)
-        return Response(answer.body, 200, answer.headers)
+        request = await aside(len(body), lambda: protocol.parse_infer(body, length, *limits))
+        with asked.watched():
+            predictor, tensors = await self.answer(call, served, asked.version, request)
+            return await built(protocol.build_infer, predictor, request, tensors)
 
     async def answer(
-        self, call: Call, served: Served, path: Mapping[str, str], asked: protocol.InferRequest
+        self, call: Call, served: Served, version: str | None, asked: protocol.InferRequest
     ) -> tuple[Predictor, Arrays]:
         """Which version answers a request, and what it says."""
         call.id = asked.id[:LONGEST_ID] or call.id
-        predictor = call.choose(served, path.get("version"))
+        predictor = call.choose(served, version)
         if asked.outputs is not None:
             task = predictor.task
             protocol.check_outputs(asked, task.response_tensors(), task.labels)
@@ -258,13 +258,13 @@ class Inference:
         amount = len(next(iter(asked.tensors.values()))), asked.size
         return await self._read(predictor.task, predictor.task.rows, asked.tensors, amount)
 
-    async def predict(self, request: Request, call: Call) -> Response:
+    async def predict(self, asked: Asked, call: Call) -> protocol.InferResponse:
         """For people: `{"inputs": […]}` or a form of files in, a readable prediction a row out."""
-        served, _ = await self._named(request)
-        predictor = call.choose(served, request.path_params.get("version"))
-        body = await self.bodies.read(request)
-        if is_form(request.headers):
-            rows = await self._form(predictor.task, request, body)
+        served, _ = await self._wanted(asked.caller, asked.name, asked.version)
+        predictor = call.choose(served, asked.version)
+        body = await asked.read()
+        if is_form(asked.headers):
+            rows = await self._form(predictor.task, asked, body)
         else:
             limits = self.caps.json, longest_string(predictor.task)
             try:
@@ -274,15 +274,15 @@ class Inference:
                 raise BadRequestError(f"{error}{hint}") from error
             task, amount = predictor.task, (len(inputs), len(body))
             rows = await self._read(task, task.read_inputs, inputs, amount)
-        with self.departures.watched(request):
+        with asked.watched():
             tensors = await self._predict(call, served, predictor, rows)
             answer = await readable(predictor, call.id, tensors)
-        return Response(answer, media_type="application/json")
+        return protocol.InferResponse(answer, {"content-type": "application/json"})
 
-    async def _form(self, task: Task, request: Request, body: bytes) -> list[Any]:
+    async def _form(self, task: Task, asked: Asked, body: bytes) -> list[Any]:
         if not task.suffixes:
             raise UnsupportedError('This endpoint takes no files: send {"inputs": [...]}.')
-        files = await read_files(request.headers, body)
+        files = await read_files(asked.headers, body)
         items = np.empty(len(files), object)
         items[:] = files
         tensors = {task.request_tensors()[0].name: items}
@@ -324,8 +324,13 @@ class Inference:
     async def _named(self, request: Request) -> tuple[Served, Predictor]:
         """What is loaded under the path's name, and the version that the path names."""
         path = request.path_params
-        served = await self.found(caller_of(request), path["name"])
-        return served, served.named(path.get("version"))
+        return await self._wanted(caller_of(request), path["name"], path.get("version"))
+
+    async def _wanted(
+        self, caller: Caller, name: str, version: str | None
+    ) -> tuple[Served, Predictor]:
+        served = await self.found(caller, name)
+        return served, served.named(version)
 
 
 def longest_string(task: Task) -> int | None:

@@ -26,6 +26,7 @@ from regraft.serving.batcher import Batcher, Limits
 from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
+from regraft.serving.lane import open_lane
 from regraft.serving.metrics import Metrics
 from regraft.serving.pool import new_pool
 from regraft.serving.predictions import Predictions
@@ -76,10 +77,11 @@ class ReplicaOptions:
 
 @dataclass(frozen=True)
 class Serving:
-    """The protocol in its two forms."""
+    """The protocol in its two forms, and what answers in both."""
 
     http: ASGIApp
     grpc: GRPCService
+    inference: Inference
 
 
 def serving(options: ReplicaOptions) -> Serving:
@@ -114,7 +116,7 @@ def serving(options: ReplicaOptions) -> Serving:
             await asyncio.to_thread(traces.close)
 
     app = build_app(inference, lifespan)
-    return Serving(app, GRPCService(inference, options.local))
+    return Serving(app, GRPCService(inference, options.local), inference)
 
 
 @asynccontextmanager
@@ -157,6 +159,8 @@ class Replica:
         # Of tokenizers, which else have one for each processor of the machine.
         os.environ.setdefault("RAYON_NUM_THREADS", str(options.threads))
         self.serving = serving(options)
+        if options.only is None:
+            open_lane(self.serving.inference)
 
     def __serve_build_asgi_app__(self) -> Any:
         return self.serving.http
