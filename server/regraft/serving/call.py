@@ -87,7 +87,7 @@ def recorded(
         )
 
 
-def logged(error: Exception) -> str:
+def logged(error: BaseException) -> str:
     """The id under which an error that nobody foresaw is logged: nothing else of it is told."""
     identifier = secrets.token_hex(4)
     log.error("internal error %s", identifier, exc_info=error)

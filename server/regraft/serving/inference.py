@@ -78,6 +78,8 @@ class Inference:
         self.shadows = Shadows(batcher, watchers.telemetry)
         self.departures = Departures()
         self.looks = Looks()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """On which it answers, once it does."""
 
     def recorded(
         self, known: tuple[Caller, str], identifier: str | None, carrier: Mapping[str, str]

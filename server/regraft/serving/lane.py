@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from regraft.errors import RegraftError
 from regraft.logs import request_id
 from regraft.serving.asked import REQUEST_ID, Asked, Predicting, Reply, failed, refused
+from regraft.serving.call import logged
 from regraft.serving.gate import admitted
 from regraft.serving.hanging_up import SMALL
 from regraft.serving.inference import Inference
@@ -31,13 +32,20 @@ from regraft.serving.replies import replied
 END = b"\r\n\r\n"
 BEGIN = b"POST /v2/models/"
 HEAD = re.compile(
-    r"POST /v2/models/([\w.~-]+)(?:/versions/([\w.-]+))?/(infer|predict) HTTP/1\.1"
-    r"((?:\r\n[\w!#$%&'*+.^`|~-]+:[^\r\n\0]*)*)",
+    r"POST /v2/models/([\w.~-]++)(?:/versions/([\w.-]++))?/(infer|predict) HTTP/1\.1"
+    r"((?:\r\n[\w!#$%&'*+.^`|~-]++:[^\x00-\x08\x0a-\x1f\x7f]*+)*+)",
     re.ASCII,
 )
 """The request line and the headers (RFC 9112, 3 and 5), without an escape or a query."""
 UNUSUAL = frozenset(
-    {"connection", "content-encoding", "expect", "transfer-encoding", "upgrade"},
+    {
+        "connection",
+        "content-encoding",
+        "expect",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    },
 )
 """Headers that change how a request is read, or what becomes of its connection."""
 
@@ -102,9 +110,11 @@ class Lane(HttpToolsProtocol):
         self.answering.add_done_callback(self._answered)
 
     def _between(self) -> bool:
-        """Whether the next byte begins a message, and nothing is still to be answered."""
+        """Whether the next byte begins a message, nothing is still to be answered, and the models
+        are asked on this loop."""
         answered = self.cycle is None or self.cycle.response_complete
-        return answered and not self.inside and not self.pipeline
+        here = self.loop is self.inference.loop
+        return here and answered and not self.inside and not self.pipeline
 
     def on_message_begin(self) -> None:
         self.inside = True
@@ -135,7 +145,12 @@ class Lane(HttpToolsProtocol):
         self.transport.write(self._written(reply, identifier))
         if self.ends:
             self.transport.close()
+        # At once: until this task is called done, more may come or the server may end.
+        self.answering = None
         self.on_response_complete()
+        data, self.behind = self.behind, b""
+        if data and not self.transport.is_closing():
+            self.data_received(data)
 
     async def _reply(self, request: Whole, identifier: str) -> Reply:
         headers = {**request.headers, REQUEST_ID: identifier}
@@ -167,13 +182,13 @@ class Lane(HttpToolsProtocol):
         return b"".join([*lines, text.encode("latin-1"), b"\r\n", reply.body])
 
     def _answered(self, task: asyncio.Task[None]) -> None:
+        """Without an answer the next would be taken for it."""
         self.tasks.discard(task)
-        self.answering = None
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled():
             self.transport.close()
-        if self.behind and not self.transport.is_closing():
-            data, self.behind = self.behind, b""
-            self.data_received(data)
+        elif (error := task.exception()) is not None:
+            logged(error)
+            self.transport.close()
 
 
 def open_lane(inference: Inference) -> None:

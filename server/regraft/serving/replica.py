@@ -106,6 +106,7 @@ def serving(options: ReplicaOptions) -> Serving:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         """Load everything before the first request, then follow the table."""
+        inference.loop = asyncio.get_running_loop()
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
         async with _kept(told, metrics.write, statistics.write, predictions.write):
