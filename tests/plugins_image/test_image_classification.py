@@ -9,8 +9,7 @@ from PIL import Image
 
 from regraft.contract import ImageInputs, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError
-from regraft.serving.inference import check_tensors
-from regraft.serving.tensors import BadRequestError
+from regraft.serving.tensors import BadRequestError, check_tensors
 from regraft_image.augmentation import varied
 from regraft_image.classification import ImageClassification
 

@@ -9,8 +9,7 @@ import soundfile
 
 from regraft.contract import AudioInputs, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError
-from regraft.serving.inference import check_tensors
-from regraft.serving.tensors import BadRequestError
+from regraft.serving.tensors import BadRequestError, check_tensors
 from regraft_speech.classification import AudioClassification
 
 TENSORS = (

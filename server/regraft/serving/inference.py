@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from regraft.contract import Array, Arrays, Task, TensorSpec
+from regraft.contract import Arrays, Task
 from regraft.errors import (
     NotReadyError,
     UnknownNameError,
@@ -40,7 +39,7 @@ from regraft.serving.rollout import Served
 from regraft.serving.shadow import Shadows
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Telemetry
-from regraft.serving.tensors import BadRequestError, datatype_of, quoted
+from regraft.serving.tensors import BadRequestError, check_tensors
 from regraft.serving.traces import Trace, Traces
 
 EXTENSIONS = [
@@ -50,8 +49,6 @@ EXTENSIONS = [
     "model_repository",
     "statistics",
 ]
-MOST_NAMES = 10
-"""Of wrong tensors that an error tells."""
 FILES_GO = " Files go in a form: curl -F file=@FILE URL."
 
 
@@ -373,35 +370,3 @@ class Watchers:
 
     def trace(self, carrier: Mapping[str, str]) -> Trace | None:
         return None if self.traces is None else self.traces.begin(carrier)
-
-
-def check_tensors(alternatives: Sequence[Sequence[TensorSpec]], given: Arrays) -> None:
-    """The request must carry exactly the tensors of one alternative, with one row at least."""
-    by_names = {tuple(sorted(spec.name for spec in specs)): specs for specs in alternatives}
-    expected = by_names.get(tuple(sorted(given)))
-    if expected is None:
-        wanted = " or ".join(", ".join(map(quoted, names)) for names in by_names)
-        found = ", ".join(map(quoted, islice(given, MOST_NAMES)))
-        found += ", …" if len(given) > MOST_NAMES else ""
-        raise BadRequestError(f"Expected input tensors: {wanted}. The request has: {found}.")
-    for spec in expected:
-        _check_tensor(spec, given[spec.name])
-
-
-def _check_tensor(spec: TensorSpec, array: Array) -> None:
-    if datatype_of(array) != spec.datatype:
-        raise BadRequestError(
-            f"Input '{spec.name}' must be {spec.datatype}, not {datatype_of(array)}."
-        )
-    if array.size == 0:
-        raise BadRequestError(f"Input '{spec.name}' has no rows.")
-    squeezed = array.shape[:1] if len(spec.shape) == 1 and array.ndim == 2 else array.shape
-    fits = len(squeezed) == len(spec.shape) and all(
-        isinstance(axis, str) or axis == size
-        for axis, size in zip(spec.shape, squeezed, strict=True)
-    )
-    if not fits or (squeezed != array.shape and array.shape[1] != 1):
-        wanted = [-1 if isinstance(axis, str) else axis for axis in spec.shape]
-        raise BadRequestError(
-            f"Input '{spec.name}' must have the shape {wanted}, not {list(array.shape)}."
-        )

@@ -1,20 +1,22 @@
 """Tensors of the Open Inference Protocol: its data types, as JSON and as little-endian bytes."""
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from math import isfinite, prod
 from typing import Any
 
 import numpy as np
 import orjson
 
-from regraft.contract import Array
+from regraft.contract import Array, Arrays, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError
 
 MAX_AXES = 32
 MOST_ITEMS = 2**16
 """Elements of a BYTES tensor, each of which is an object, however short it is."""
 MAX_ELEMENTS = 2**40
+MOST_NAMES = 10
+"""Of wrong tensors that an error tells."""
 PIECE = 2**15
 """Elements that are read or written at once: meanwhile no other thread has its turn."""
 
@@ -281,3 +283,35 @@ def _bytes(value: Any) -> bytes:
     raise TypeError(
         f"An element of a BYTES tensor must be bytes or str, not {type(value).__name__}."
     )
+
+
+def check_tensors(alternatives: Sequence[Sequence[TensorSpec]], given: Arrays) -> None:
+    """The request must carry exactly the tensors of one alternative, with one row at least."""
+    by_names = {tuple(sorted(spec.name for spec in specs)): specs for specs in alternatives}
+    expected = by_names.get(tuple(sorted(given)))
+    if expected is None:
+        wanted = " or ".join(", ".join(map(quoted, names)) for names in by_names)
+        found = ", ".join(map(quoted, islice(given, MOST_NAMES)))
+        found += ", …" if len(given) > MOST_NAMES else ""
+        raise BadRequestError(f"Expected input tensors: {wanted}. The request has: {found}.")
+    for spec in expected:
+        _check_tensor(spec, given[spec.name])
+
+
+def _check_tensor(spec: TensorSpec, array: Array) -> None:
+    if datatype_of(array) != spec.datatype:
+        raise BadRequestError(
+            f"Input '{spec.name}' must be {spec.datatype}, not {datatype_of(array)}."
+        )
+    if array.size == 0:
+        raise BadRequestError(f"Input '{spec.name}' has no rows.")
+    squeezed = array.shape[:1] if len(spec.shape) == 1 and array.ndim == 2 else array.shape
+    fits = len(squeezed) == len(spec.shape) and all(
+        isinstance(axis, str) or axis == size
+        for axis, size in zip(spec.shape, squeezed, strict=True)
+    )
+    if not fits or (squeezed != array.shape and array.shape[1] != 1):
+        wanted = [-1 if isinstance(axis, str) else axis for axis in spec.shape]
+        raise BadRequestError(
+            f"Input '{spec.name}' must have the shape {wanted}, not {list(array.shape)}."
+        )
