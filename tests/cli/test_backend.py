@@ -1,5 +1,7 @@
 """Which server a command goes to, and how long it waits for one that starts."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -92,3 +94,11 @@ def test_a_server_that_was_named_is_not_awaited(starting: str, tmp_path: Path) -
 def test_the_demo_asks_the_server_that_was_named(tmp_path: Path) -> None:
     with _server(Settings(home=tmp_path, url="http://127.0.0.1:1/")) as url:
         assert url == "http://127.0.0.1:1"
+
+
+def test_a_command_for_a_server_loads_nothing_that_learns() -> None:
+    """Which takes seconds, on every `regraft --help` too."""
+    heavy = "ray torch sklearn scipy pandas onnxruntime"
+    code = f"import sys, regraft.cli.main; sys.exit(repr(set('{heavy}'.split()) & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stderr.strip() == "set()"

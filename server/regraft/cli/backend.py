@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from regraft.cli.local import LocalBackend
 from regraft.cli.output import stderr
 from regraft.client import Client, RemoteError, UnreachableError
 from regraft.domain import JSON, AdaptationSpec, Mode, Placement
@@ -55,6 +54,9 @@ def open_backend(settings: Settings, patience: Patience | None = None) -> Iterat
     """The server at `settings.url`, else the one that owns the home, else this process."""
     url = settings.url or _awaited(Home(settings.resolved_home), patience or Patience())
     if url is None:
+        # All that learns and judges: seconds of imports, of which a client needs none.
+        from regraft.cli.local import LocalBackend
+
         yield LocalBackend(settings)
         return
     with Client(url) as client:

@@ -7,9 +7,7 @@ from typing import Any
 import click
 
 from regraft.adaptations.context import Context
-from regraft.adaptations.rank import rank_sources
 from regraft.adaptations.request import catalogued, parse_spec
-from regraft.adaptations.run import load_data
 from regraft.cli.options import common, settings_from
 from regraft.cli.output import print_json, print_rows, reserve_stdout, stderr, stdout
 from regraft.cli.report import guess
@@ -43,6 +41,9 @@ def rank(**given: Any) -> None:
 
     Nothing is trained, and nothing is published. The work is done in this process.
     """
+    from regraft.adaptations.rank import rank_sources
+    from regraft.adaptations.run import load_data
+
     reserve_stdout()
     start, as_json = time.perf_counter(), given.pop("as_json")
     given.pop("url")
