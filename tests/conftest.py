@@ -59,15 +59,9 @@ WORDS = {
 }
 
 
-def _needs_server(test: str) -> bool:
-    """By its name, which is all that a scheduler knows: where the tests are of the one server."""
-    return test.startswith("tests/server/") and not _starts_ray(test)
-
-
-def _starts_ray(test: str) -> bool:
-    """Each such test starts servers or commands with a Ray of their own."""
-    files = ("server/test_lifecycle.py", "training/test_ray_train.py", "cluster/")
-    return test.startswith(tuple(f"tests/{file}" for file in files))
+def _needs_ray(test: str) -> bool:
+    """By its name, which is all that a scheduler knows: where the tests are that have the mark."""
+    return test.startswith(("tests/server/", "tests/training/test_ray_train.py"))
 
 
 def _needs_s3(test: str) -> bool:
@@ -75,19 +69,16 @@ def _needs_s3(test: str) -> bool:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One of the workers runs all that needs the server, so that there is one; it begins with that,
-    as the largest group. One runs all that starts a Ray of its own, which take minutes too, so that
-    there are two at once and no more. One runs all that needs an S3 server. Of the others each test
-    is a group."""
+    """One of the workers runs all that needs Ray, so that there is one server; it begins with that,
+    as the largest group. One runs all that needs an S3 server. Of the others each test is a
+    group."""
     from xdist.scheduler import LoadScopeScheduling
 
     class OneServer(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             if _needs_s3(nodeid):
                 return "s3"
-            if _starts_ray(nodeid):
-                return "rays"
-            return "server" if _needs_server(nodeid) else nodeid
+            return "ray" if _needs_ray(nodeid) else nodeid
 
     return OneServer(config, log)
 
@@ -110,10 +101,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Whatever runs beside servers leaves them the processor: they are tested for time."""
+    """Whatever runs beside a server leaves it the processor: it is tested for time."""
     if item.config.stash[FIRST] and "PYTEST_XDIST_WORKER" in os.environ:
-        of_ray = _needs_server(item.nodeid) or _starts_ray(item.nodeid)
-        os.nice(0 if of_ray else YIELDING)
+        os.nice(0 if _needs_ray(item.nodeid) else YIELDING)
     item.config.stash[FIRST] = False
 
 

@@ -26,7 +26,7 @@ from regraft.reconcile.environment import INSTANCE, Instance
 from regraft.reconcile.haproxy_launcher import real_binary
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
-from tests.server.conftest import copy_home
+from tests.server.conftest import Server, copy_home
 from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import wait_until
 
@@ -124,15 +124,6 @@ def _check_keys(url: str, home: Home) -> None:
     wait_until(lambda: _status(url, made["key"]) == 401, 5, "the revoked key to be refused")
 
 
-def _check_alone(url: str, home: Home) -> None:
-    """A second server on the home is refused."""
-    env = environment(home.root, Path("/tmp/unused"))
-    command = [*REGRAFT, "serve", "--port", "0"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert url in done.stderr
-
-
 def _check_stop(process: "subprocess.Popen[bytes]", url: str, key: str) -> None:
     """It is not ready from the first moment on, answers all that it took, and exits with 0."""
     headers = {"Authorization": f"Bearer {key}"}
@@ -165,7 +156,6 @@ def test_survives_a_kill_goes_on_with_its_work_stops_soon_and_leaves_nothing(
 ) -> None:
     process, url = start()
     _check_keys(url, home)
-    _check_alone(url, home)
     run = _submitted(url, key, reviews, tiny_bert)
     process.kill()
     process.wait()
@@ -199,6 +189,14 @@ def _haproxy_left_behind(home: Home, url: str) -> Iterator[None]:
     assert left.poll() is None, "it holds the port"
     yield
     assert left.wait(5) != 0, "the new server ended it"
+
+
+def test_a_second_server_on_one_home_is_refused(published: Home, server: Server) -> None:
+    env = environment(published.root, Path("/tmp/unused"))
+    command = [*REGRAFT, "serve", "--port", "0"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert server.url in done.stderr
 
 
 def test_a_server_that_others_would_reach_does_not_start_without_keys(home: Home) -> None:
