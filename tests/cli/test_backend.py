@@ -99,6 +99,8 @@ def test_the_demo_asks_the_server_that_was_named(tmp_path: Path) -> None:
 def test_a_command_for_a_server_loads_nothing_that_learns() -> None:
     """Which takes seconds, on every `regraft --help` too."""
     heavy = "ray torch sklearn scipy pandas onnxruntime"
-    code = f"import sys, regraft.cli.main; sys.exit(repr(set('{heavy}'.split()) & set(sys.modules)))"
+    code = (
+        f"import sys, regraft.cli.main; sys.exit(repr(set('{heavy}'.split()) & set(sys.modules)))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stderr.strip() == "set()"

@@ -1,11 +1,13 @@
 """What a replica is made of, and how it bears its clients."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +15,9 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.load import Drive, request
 from benchmarks.processes import instance_processes, replicas
+from regraft.reconcile.haproxy_launcher import MOST_ONGOING_DEFAULT
 from tests.server.conftest import Server
 from tests.server.load import by_http_client, loaded, predict_body
 from tests.server.processes import wait_until
@@ -40,9 +44,14 @@ def _libraries(process: psutil.Process) -> set[str]:
 
 def counted(server: Server, endpoint: str, status: int) -> float:
     """Requests of an endpoint that ended so, by `/metrics`."""
+    return told(server, "regraft_requests_total", f'endpoint="{endpoint}"', f'status="{status}"')
+
+
+def told(server: Server, *wanted: str) -> float:
+    """The sum of the samples of which `/metrics` says all of this."""
     lines = httpx.get(f"{server.url}/metrics", timeout=30).text.splitlines()
-    wanted = ("regraft_requests_total", f'endpoint="{endpoint}"', f'status="{status}"')
-    found = [line for line in lines if all(part in line for part in wanted)]
+    samples = [line for line in lines if not line.startswith("#")]
+    found = [line for line in samples if all(part in line for part in wanted)]
     return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
 
@@ -61,6 +70,23 @@ def test_answers_as_before_after_a_hundred_clients_left_mid_request(server: Serv
         )
         assert answer.status_code == 200
     wait_until(lambda: counted(server, "tweets", 499) > 0, 30, "some that left in /metrics")
+
+
+def test_metrics_count_those_whom_the_entry_refuses(server: Server) -> None:
+    """Of more than replicas may have at a time no replica hears."""
+    entry = partial(told, server, "regraft_entry_failures_total", 'endpoint="several"')
+    replicas_refused = partial(counted, server, "tweets", 503)
+    before = entry() + replicas_refused()
+    path = "/v2/models/tweets/predict"
+    line = json.dumps({"inputs": ["good " * 100]}).encode()
+    address = urlsplit(server.url)
+    assert address.hostname
+    assert address.port
+    drive = Drive((address.hostname, address.port), [request(address.hostname, path, line)])
+    refused = drive.run(2 * MOST_ONGOING_DEFAULT + 100, 1).failures
+    assert refused > 0
+    wait_until(lambda: entry() + replicas_refused() >= before + refused, 30, "them in /metrics")
+    assert entry() > 0
 
 
 def test_metrics_count_requests_queue_and_batches(server: Server) -> None:

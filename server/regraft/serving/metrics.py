@@ -19,7 +19,7 @@ ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 ENDPOINT = ("endpoint", "version")
 SUFFIX = ".metrics"
 NOBODYS = ("several", "unknown")
-"""What stands in an endpoint's place for a batch of several, and for a name that there is not."""
+"""What stands in an endpoint's place for what is of several, and for a name that there is not."""
 
 Key = tuple[str, tuple[str, ...]]
 """A family, and the values of its labels."""
@@ -50,6 +50,9 @@ FAMILIES = {
     "regraft_shadow_seconds": Family("Computing a copy of a request by a shadow.", bounds=SECONDS),
     "regraft_shadow_rows": Family(
         "Rows of copies, by whether a shadow answered them alike.", (*ENDPOINT, "outcome")
+    ),
+    "regraft_entry_failures": Family(
+        "Requests that the entry refused, or that no replica answered.", ("endpoint",)
     ),
 }
 
@@ -89,6 +92,10 @@ class Metrics:
             self._observe("regraft_shadow_seconds", of, record.seconds)
             for outcome, rows in outcomes.items():
                 self._count("regraft_shadow_rows", (*of, outcome), rows)
+
+    def entry(self, endpoint: str, failures: int) -> None:
+        with self.lock:
+            self._count("regraft_entry_failures", (endpoint,), failures)
 
     def _count(self, family: str, labels: tuple[str, ...], value: float) -> None:
         if value:

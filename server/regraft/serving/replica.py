@@ -23,6 +23,7 @@ from regraft.identity.tokens import Issuer
 from regraft.logs import log_lines
 from regraft.registry.home import Home
 from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.entry import SOCKET_PATH, Entry
 from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
 from regraft.serving.inference import Caps, Inference, Watchers
@@ -93,6 +94,7 @@ def serving(options: ReplicaOptions) -> Serving:
     statistics = Statistics(home.statistics)
     predictions = Predictions(home.predictions)
     metrics = Metrics(home.statistics)
+    entry = Entry(os.environ.get(SOCKET_PATH), metrics.entry)
     told = Afterwards(Several(metrics, statistics, predictions))
     batcher = Batcher(worker, options.limits, told, pool.memory)
     caps = Caps(options.max_body, options.max_json, options.cached)
@@ -109,7 +111,7 @@ def serving(options: ReplicaOptions) -> Serving:
         inference.loop = asyncio.get_running_loop()
         await pool.refresh_safely()
         following = asyncio.create_task(pool.follow(options.poll_interval))
-        async with _kept(told, metrics.write, statistics.write, predictions.write):
+        async with _kept(told, entry.look, metrics.write, statistics.write, predictions.write):
             yield
         following.cancel()
         worker.shutdown(wait=False, cancel_futures=True)
