@@ -1,6 +1,7 @@
 """What a real HAProxy answers itself is counted, and nothing of what replicas answer."""
 
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -137,6 +138,20 @@ def test_a_new_process_begins_at_nought_and_one_that_is_gone_is_no_error(front: 
     front.end()
     looking.look()
     front.start()
+    front.ask("/refused")
+    looking.look()
+    assert counted == [("several", 2), ("several", 1)]
+
+
+def test_one_that_is_too_busy_to_tell_is_not_counted_twice(front: Front) -> None:
+    counted: list[tuple[str, int]] = []
+    looking = entry(front, counted)
+    looking.look()
+    front.ask("/refused", "/refused")
+    looking.look()
+    front.process.send_signal(signal.SIGSTOP)
+    looking.look()
+    front.process.send_signal(signal.SIGCONT)
     front.ask("/refused")
     looking.look()
     assert counted == [("several", 2), ("several", 1)]

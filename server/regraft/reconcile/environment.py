@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from regraft.reconcile.haproxy_launcher import MOST_ONGOING, real_binary
+from regraft.serving.entry import SOCKET_PATH
 from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
@@ -128,7 +129,7 @@ def _haproxy(instance: Instance) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(ANSWER_SECONDS),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAINING),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        SOCKET_PATH: str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from regraft.serving.metrics import SEVERAL
+
 SOCKET_PATH = "RAY_SERVE_HAPROXY_SOCKET_PATH"
 """The environment variable that tells Ray, which puts a folder of the node's before the name."""
 COMMAND = b"show info; show stat -1 6 -1\n"
@@ -22,21 +24,21 @@ _PROCESS = re.compile(r"^Pid: (\d+)$", re.MULTILINE)
 _BACKEND = re.compile(r"[a-z]+-(?:pool|endpoint-(\S+))")
 
 Failures = Counter[str]
-"""Answers of 5xx that came from no replica, by endpoint; those of the pool are of `several`."""
+"""Answers of 5xx that came from no replica, by endpoint; those of the pool are of several."""
 
 
 class Entry:
     """The HAProxies whose sockets are beside `path`, in folders of their nodes: those of this
     machine; none without a path. Of the replicas there the one counts that holds a lock. `count` is
     told of an endpoint and of how many failures there are more. What a HAProxy answers between the
-    last look and its end, at a reload, is missed, as is what came before the first look."""
+    last look and its end, at a reload, is missed, as is what came before the first look at it."""
 
     def __init__(self, path: str | None, count: Callable[[str, int], None]) -> None:
         self.path = None if path is None else Path(path)
         self.count = count
         self.lock: int | None = None
-        self.known: dict[str, Failures] | None = None
-        """By process; None before the first look."""
+        self.known: dict[Path, tuple[str, Failures]] = {}
+        """By socket the process that told last, and what."""
 
     def look(self) -> None:
         """Count what came since the last look."""
@@ -45,12 +47,9 @@ class Entry:
         paths = sorted(self.path.parent.glob(f"*/{self.path.name}"))
         if not paths or not self._chosen(self.path.parent):
             return
-        known: dict[str, Failures] = {}
         for path in paths:
-            with contextlib.suppress(OSError):  # of a node that is gone
-                process, found = parsed(asked(path))
-                known[process] = self._counted(process, found)
-        self.known = known
+            with contextlib.suppress(OSError):  # of a node that is gone, or too busy to tell
+                self.known[path] = self._counted(path, *parsed(asked(path)))
 
     def _chosen(self, folder: Path) -> bool:
         if self.lock is None:
@@ -61,16 +60,16 @@ class Entry:
             return False
         return True
 
-    def _counted(self, process: str, found: Failures) -> Failures:
+    def _counted(self, path: Path, process: str, found: Failures) -> tuple[str, Failures]:
         """What is known of it now. A server's answer is counted before its backend's, so that a
         difference may fall for a moment."""
-        if self.known is None:
-            return found
-        before = self.known.get(process, Failures())
+        last, before = self.known.get(path, (process, found))
+        if last != process:
+            before = Failures()
         for endpoint, number in found.items():
             if number > before[endpoint]:
                 self.count(endpoint, number - before[endpoint])
-        return before | found
+        return process, before | found
 
 
 def asked(path: Path) -> str:
@@ -92,5 +91,5 @@ def parsed(told: str) -> tuple[str, Failures]:
         backend = _BACKEND.fullmatch(row["pxname"])
         if backend is not None:
             answers = int(row["hrsp_5xx"] or 0)
-            found[backend[1] or "several"] += answers if row["svname"] == "BACKEND" else -answers
+            found[backend[1] or SEVERAL] += answers if row["svname"] == "BACKEND" else -answers
     return process[1], +found

@@ -18,7 +18,8 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 ENDPOINT = ("endpoint", "version")
 SUFFIX = ".metrics"
-NOBODYS = ("several", "unknown")
+SEVERAL = "several"
+NOBODYS = (SEVERAL, "unknown")
 """What stands in an endpoint's place for what is of several, and for a name that there is not."""
 
 Key = tuple[str, tuple[str, ...]]
@@ -67,7 +68,7 @@ class Metrics:
         self.lock = Lock()
 
     def batch(self, record: BatchRecord) -> None:
-        only = next(iter(record.endpoints)) if len(record.endpoints) == 1 else ("several", "")
+        only = next(iter(record.endpoints)) if len(record.endpoints) == 1 else (SEVERAL, "")
         with self.lock:
             self._observe("regraft_batch_rows", only, record.rows)
             self._observe("regraft_batch_seconds", only, record.seconds)
