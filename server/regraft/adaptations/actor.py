@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 import ray
@@ -22,6 +23,9 @@ from regraft.training.cluster import TRAIN, role
 from regraft.training.groups import release_groups
 
 NAMESPACE = "regraft"
+GRACE = 8.0
+"""Seconds after which what a process started has ended too: Ray kills it five after its owner.
+Until then Ray Train's controller would reserve anew what is given back, and nobody would know."""
 
 
 class Runner:
@@ -89,6 +93,7 @@ def _watch(ended: Any, run: Adaptation, registry: Registry) -> None:
         ray.get(ended)
     except ray.exceptions.RayError as error:
         why = f" ({type(error).__name__})"
+    time.sleep(GRACE)
     release_groups(registry.home.run(run.id))
     what = f"The process of the adaptation ended early{why}"
     patiently(lambda: registry.runs.interrupt(run, what))
