@@ -101,6 +101,11 @@ def processors_each(workers: int, free: int, needs: Mapping[str, float]) -> int:
     return shared_out(nodes, workers, min(free, sum(nodes)))
 
 
+def is_on_several_nodes() -> bool:
+    """Of a single one nobody takes notice that it is to go: its workers go with it."""
+    return len(_nodes({})) > 1
+
+
 def _nodes(needs: Mapping[str, float]) -> list[dict[str, float]]:
     """The resources of each node that has these among them."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -16,7 +16,7 @@ from regraft.domain import JSON
 from regraft.errors import CancelledRunError, RunFailedError
 from regraft.training.build import Recipe
 from regraft.training.clock import Clock
-from regraft.training.cluster import check_fits, processors_each
+from regraft.training.cluster import check_fits, is_on_several_nodes, processors_each
 from regraft.training.mailbox import Mailbox
 from regraft.training.outcomes import validated
 from regraft.training.watching import watched
@@ -25,6 +25,11 @@ from regraft.training.worker import train_worker
 MAX_FAILURES = 3
 CONTROLLER_SECONDS = "0.5"
 """How often Ray's controller asks its workers; so late it hears that they are through."""
+
+
+NEEDLESS = {"DatasetsCallback", "PlacementGroupCleanerCallback"}
+"""What Ray Train starts a process for at each run that has nothing to do in ours: they read no Ray
+dataset, and the cleaner asks a dashboard that servers and nodes do without (see `groups`)."""
 
 
 Parts = dict[str, tuple[Any, ...]]
@@ -58,14 +63,23 @@ class Watcher:
     cancelled: Callable[[], bool]
 
 
+class Trainer(TorchTrainer):  # type: ignore[misc]
+    """Ray's, less the processes that are needless here."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        found = super()._create_default_callbacks()
+        return [callback for callback in found if type(callback).__name__ not in NEEDLESS]
+
+
 def train_on_ray(request: TrainingRequest, watcher: Watcher) -> JSON:
     """Train on the connected cluster; the best epoch's metrics on the validation part."""
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", CONTROLLER_SECONDS)
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", str(int(is_on_several_nodes())))
     scaling = _scaling(request, watcher)
     mailbox: Any = ray.remote(num_cpus=0, max_restarts=3, scheduling_strategy=_here())(
         Mailbox
     ).remote()
-    trainer = TorchTrainer(
+    trainer = Trainer(
         train_worker,
         train_loop_config={
             "recipe": request.recipe,
@@ -121,7 +135,7 @@ def _gpu(gpu: bool) -> dict[str, float]:
     return {"GPU": 1} if gpu else {}
 
 
-def _fit(trainer: TorchTrainer, mailbox: Any, watcher: Watcher) -> None:
+def _fit(trainer: Trainer, mailbox: Any, watcher: Watcher) -> None:
     """Train to the end and pass progress on."""
     try:
         watched(trainer.fit, watcher.cancelled, lambda asked: _collect(mailbox, asked, watcher))
