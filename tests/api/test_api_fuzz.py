@@ -21,7 +21,7 @@ from tests.api.conftest import Site
 
 CASES = int(os.environ.get("REGRAFT_TEST_FUZZ", "500"))
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-EXAMPLES = 9
+EXAMPLES = 7
 """Of an operation and a mode, a round."""
 
 
