@@ -183,7 +183,7 @@ def test_replicas_notice_themselves_who_leaves(tmp_path: Path, name: str) -> Non
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()
-    assert len(set(after) - set(before)) == 19
+    assert len(set(after) - set(before)) == 20
     assert len(after) == len(before) + 12
 
 
@@ -217,6 +217,16 @@ def test_where_no_replica_answers_clients_are_told_to_come_again(tmp_path: Path)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
     assert answer.json() == {"error": "No replica has answered: try again in a moment."}
+
+
+@needs_haproxy
+def test_what_has_no_route_yet_is_told_to_come_again(tmp_path: Path) -> None:
+    """The control plane comes last and answers every path: until then none is known to be wrong."""
+    with _entry(tmp_path, free_port("127.0.0.1")) as port:
+        answer = httpx.get(f"http://127.0.0.1:{port}/v1/adaptations/one", timeout=10)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json() == {"error": "The server is starting: try again in a moment."}
 
 
 class Echo(BaseHTTPRequestHandler):

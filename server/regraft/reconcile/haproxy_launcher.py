@@ -9,7 +9,8 @@ metrics and unauthenticated statistics to every interface, and lets every local 
 through its socket. A gRPC call goes to the application that its metadata name, which plain clients
 do not: it is one for the pool then, or for the replicas of the endpoint that its message names.
 Where no replica answers it calls that an internal error, of which clients ask no more, and it says
-so in HTML.
+so in HTML. Until the control plane is there, which answers every path that no other application
+does, it says of what will come that it does not exist.
 It waits as long as it takes for a request to come in whole. It sends replicas whatever comes: to
 refuse a request costs one as much as half an answer. It passes on headers by which a client would
 command Ray Serve. And Ray would listen to each client for whether it leaves, which our replicas do
@@ -60,6 +61,10 @@ _REFUSAL = "    http-request return status 503 " + _LATER.format(
 )
 _FAILED = re.compile(r"^    errorfile (502|503|504) ")
 _NOBODY = _LATER.format("No replica has answered: try again in a moment.")
+_NO_ROUTE = re.compile(r"^    http-request return status 404 ")
+_STARTING = "    http-request return status 503 " + _LATER.format(
+    "The server is starting: try again in a moment."
+)
 _NO_LISTENING = "    http-request set-header x-request-disconnect-disabled ?1"
 _COMMANDS = (
     "x-request-timeout-seconds",
@@ -126,6 +131,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
             line = _SLOW_CONNECT.sub(r"\g<1>250ms", line)
             if failed := _FAILED.match(line):
                 line = f"    http-error status {failed[1]} {_NOBODY}"
+        if section == "backend default_backend" and _NO_ROUTE.match(line):
+            line = _STARTING
         if pool and line == _NO_GRPC_DEFAULT:
             line = f"    default_backend {pool}"
         yield _OPEN_SOCKET.sub(r"\g<1>600", line)
