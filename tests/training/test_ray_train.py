@@ -53,12 +53,12 @@ def test_ctrl_c_ends_the_run_as_cancelled_and_leaves_no_process(
     process = start(env, str(tweets), *given)
     wait_until(lambda: events(fresh_home, "worker"), TIMEOUT, "the worker")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=TIMEOUT)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     (run,) = Registry(fresh_home.root).runs.all()
     assert run.state == "cancelled"
     assert Registry(fresh_home.root).models.versions() == []
-    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 60, "every process to end")
+    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 20, "every process to end")
 
 
 def _children(mark: str) -> list[int]:
@@ -101,4 +101,4 @@ def test_workers_compute_the_features_that_one_process_would(
     for name, array in found.items():
         np.testing.assert_allclose(array, expected[name], atol=1e-5)
     assert together["accuracy"] == pytest.approx(alone["accuracy"], abs=0.02)
-    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 60, "every process to end")
+    wait_until(lambda: not _children(env["REGRAFT_TEST_MARK"]), 20, "every process to end")
