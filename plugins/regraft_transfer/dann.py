@@ -32,20 +32,10 @@ class Adversarial(CrossDomain):
     def prepare(self, model: "TargetModel") -> "TargetModel":
         from torch import nn
 
-        size = self._width(model)
-        layers = (nn.Linear(size, self.options.width), nn.ReLU(), nn.Linear(self.options.width, 1))
+        width = self.options.width
+        layers = (nn.Linear(model.feature_size(), width), nn.ReLU(), nn.Linear(width, 1))
         model.discriminator = nn.Sequential(*layers)
         return model
-
-    def _width(self, model: "TargetModel") -> int:
-        """Of the features, of which a batch that is made up leaves no trace in the model."""
-        import torch
-
-        before = model.backbone.training
-        with torch.no_grad():
-            width: int = model.backbone.eval()(**model.example).shape[-1]
-        model.backbone.train(before)
-        return width
 
     def parameter_groups(self, model: "TargetModel") -> list[ParameterGroup]:
         added: Any = model.discriminator

@@ -26,6 +26,14 @@ class TargetModel(nn.Module):
         features = self.backbone(**inputs)
         return features, self.head(features)
 
+    def feature_size(self) -> int:
+        """Numbers of a feature, [D], of the example; it leaves no trace in running statistics."""
+        before = self.backbone.training
+        with torch.no_grad():
+            size: int = self.backbone.eval()(**self.example).shape[-1]
+        self.backbone.train(before)
+        return size
+
 
 def mean(models: Sequence[TargetModel]) -> TargetModel:
     """A model with the mean of each weight; what is no float is the first's. Source: Wortsman et

@@ -1,6 +1,8 @@
 """What single strategies do to a model."""
 
+import inspect
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import nn
 from regraft import Step
 from regraft.model import TargetModel
 from regraft.testing.toy import toy_model
+from regraft_transfer import register_strategies
 from regraft_transfer.bitfit import BitFit, BitFitOptions
 from regraft_transfer.contrastive import Contrastive, ContrastiveOptions
 from regraft_transfer.distillation import Distillation, DistillationOptions
@@ -35,6 +38,13 @@ def step(model: TargetModel, targets: list[int], features: Any = None) -> Step:
     chosen = found if features is None else torch.tensor(features)
     loss = nn.functional.cross_entropy(logits, wanted) if features is None else torch.tensor(0.0)
     return Step(model.example, chosen, logits, model, wanted, loss, 0.5)
+
+
+def test_a_strategy_is_a_short_file() -> None:
+    files = {kind.name: Path(inspect.getfile(kind)) for kind in register_strategies()}
+    lines = {name: len(file.read_text().splitlines()) for name, file in files.items()}
+    assert len(lines) > 20
+    assert {name: count for name, count in lines.items() if count > 60} == {}
 
 
 def test_bitfit_knows_the_biases_of_recurrent_layers() -> None:
