@@ -25,6 +25,7 @@ class ImageRows(FileRows):
     inputs_type = ImageInputs
     suffixes = SUFFIXES
     largest_batch = 50_000_000
+    pads = False
     file = "image"
     raw = TensorSpec("pixels", "UINT8", ("batch", "height", "width", 3))
     inputs: ImageInputs

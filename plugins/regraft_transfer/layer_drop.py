@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Steps
-from regraft_transfer.skipping import removable, skip
+from regraft_transfer.skipping import removable, skip, too_few
 
 if TYPE_CHECKING:
     from regraft.model import TargetModel
@@ -29,6 +29,9 @@ class LayerDrop(FineTuning):
     paper = "Sajjad et al. 2023, On the Effect of Dropping Layers of Pre-trained Transformers"
     Options = LayerDropOptions
     options: LayerDropOptions
+
+    def check(self, model: "TargetModel") -> str | None:
+        return too_few(model, 1)
 
     def prepare(self, model: "TargetModel") -> "TargetModel":
         found = removable(model)

@@ -40,15 +40,20 @@ def register(config: LoraConfig, backbone: nn.Module) -> None:
 
 def targets(backbone: nn.Module) -> list[str]:
     """The names of linear layers, but for those whose weights torch's own attention takes without
-    asking them; where there are none, of convolutions of one group. UnsupportedError where there
-    are none either."""
+    asking them; where there are none, of convolutions of one group. None of those that the feature
+    does not depend on, which are frozen. UnsupportedError where there are none either."""
     named = [*backbone.named_modules()]
     inner = {id(m.out_proj) for _, m in named if isinstance(m, nn.MultiheadAttention)}
-    linear = [n for n, m in named if isinstance(m, nn.Linear) and id(m) not in inner]
-    whole = [n for n, m in named if isinstance(m, nn.Conv2d | nn.Conv1d) and m.groups == 1]
+    linear = [n for n, m in named if isinstance(m, nn.Linear) and _learns(m) and id(m) not in inner]
+    kinds = nn.Conv2d | nn.Conv1d
+    whole = [n for n, m in named if isinstance(m, kinds) and _learns(m) and m.groups == 1]
     if not linear and not whole:
         raise UnsupportedError(
             "The source model has neither linear layers nor convolutions below this feature: take "
             "full, or another feature."
         )
     return linear or whole
+
+
+def _learns(layer: nn.Linear | nn.Conv2d | nn.Conv1d) -> bool:
+    return layer.weight.requires_grad

@@ -37,6 +37,14 @@ def removable(model: "TargetModel") -> "list[nn.Module]":
     return [layer for layer, same in found.items() if same]
 
 
+def too_few(model: "TargetModel", least: int) -> str | None:
+    """Why so many layers could not be left out, or None."""
+    found = len(removable(model))
+    if found >= least:
+        return None
+    return f"{found} of its layers below that feature can be left out, where it takes {least}"
+
+
 def skip(layers: "list[nn.Module]") -> None:
     """Take away the parameters of these layers, which are `removable`, and let them give what they
     are given, in the form in which they gave something. They stay in their places: whoever counts

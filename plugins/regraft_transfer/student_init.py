@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Steps
-from regraft_transfer.skipping import removable, skip
+from regraft_transfer.skipping import removable, skip, too_few
 
 if TYPE_CHECKING:
     from regraft.model import TargetModel
@@ -25,6 +25,9 @@ class StudentInit(FineTuning):
     summary = "Keep every second layer of the source model and fine-tune those"
     paper = "Sanh et al. 2019, DistilBERT"
     Options = StudentOptions
+
+    def check(self, model: "TargetModel") -> str | None:
+        return too_few(model, 2)
 
     def prepare(self, model: "TargetModel") -> "TargetModel":
         skip(removable(model)[1::2])

@@ -8,6 +8,7 @@ from regraft import UnsupportedError
 from regraft.model import TargetModel
 from regraft.plugins import Plugins
 from regraft.testing.toy import toy_model
+from regraft.training.build import freeze_unreached
 from regraft_transfer.lora import LoRA, LoRAOptions
 from regraft_transfer.lora_layers import targets
 from tests.plugins_transfer.models import real
@@ -59,6 +60,17 @@ def test_a_backbone_of_other_layers_is_told_so() -> None:
     model = TargetModel(nn.LSTM(2, 2), nn.Linear(2, 2))
     with pytest.raises(UnsupportedError, match="neither linear layers nor convolutions"):
         LoRA(LoRAOptions(), 0).prepare(model)
+
+
+def test_layers_that_the_feature_does_not_depend_on_are_left_alone() -> None:
+    model = toy_model(0)
+    model.backbone.later = nn.Linear(16, 16)
+    freeze_unreached(model.backbone, model.example)
+    adapted = LoRA(LoRAOptions(rank=2), 0).prepare(model)
+    adapted(**adapted.example)[0].square().sum().backward()
+    learning = {name: p for name, p in adapted.backbone.named_parameters() if p.requires_grad}
+    assert learning
+    assert [name for name, p in learning.items() if p.grad is None] == []
 
 
 def test_a_layer_whose_weights_are_taken_without_asking_it_is_left_alone() -> None:

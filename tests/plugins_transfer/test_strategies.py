@@ -152,6 +152,16 @@ def test_knn_of_fewer_rows_than_neighbours_lets_all_vote() -> None:
     assert few(torch.from_numpy(features)).shape == (30, 3)
 
 
+def test_knn_does_not_mind_a_dimension_that_never_varied_in_training() -> None:
+    features, targets = rows()
+    still = np.zeros((30, 1), np.float32)
+    head: Any = Neighbours(NeighbourOptions(), 0).fit(np.hstack([features, still]), targets, ())
+    plain, moved = (
+        head(torch.from_numpy(np.hstack([features, still + value]))) for value in (0, 0.05)
+    )
+    assert torch.equal(plain, moved)
+
+
 def test_prototype_tells_the_nearest_mean() -> None:
     features, targets = rows()
     head = Prototype(PrototypeOptions(), 0).fit(features, targets, ())

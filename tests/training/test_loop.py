@@ -334,3 +334,20 @@ def test_batches_hold_rows_of_like_size_and_every_row_once() -> None:
     spread = np.mean([np.ptp(sizes[batch]) for batch in batches])
     plain = np.mean([np.ptp(sizes[batch]) for batch in np.array_split(order, 20)])
     assert spread < plain / 3
+
+
+def test_batches_of_few_rows_hold_no_row_twice() -> None:
+    rng, sizes = np.random.default_rng(0), np.arange(22) % 11
+    order = np.concatenate([rng.permutation(22) for _ in range(60)])
+    for batch in _alike(order, sizes, steps=60):
+        assert sorted(batch) == list(range(22))
+
+
+def test_batches_of_several_passes_hold_few_rows_twice_and_cut_off_none_by_its_size() -> None:
+    rng, sizes = np.random.default_rng(0), np.sort(np.random.default_rng(1).integers(1, 60, 100))
+    order = np.concatenate([rng.permutation(100) for _ in range(4)])[: 10 * 32]
+    batches = _alike(order, sizes, steps=10)
+    assert sorted(np.concatenate(batches)) == sorted(order)
+    assert np.mean([len(set(batch)) for batch in batches]) > 30
+    spread = np.mean([np.ptp(sizes[batch]) for batch in batches])
+    assert spread < np.mean([np.ptp(sizes[batch]) for batch in np.array_split(order, 10)]) / 1.5

@@ -1,14 +1,16 @@
 """Which of a source model's candidates the backbone ends at, by cross-validation in the training
 part: for some tasks an early layer knows more than the last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from regraft.adaptations.work import Work, features_of_all
-from regraft.contract import Feature
+from regraft.adaptations.work import Work, features_of_all, recipe
+from regraft.contract import Feature, TransferStrategy
 from regraft.data.folds import make_folds
 from regraft.domain import Examples
+from regraft.errors import UnsupportedError
 
 MOST_ROWS = 2000
 """More tell candidates no better apart, and each row costs a fit for every candidate and fold."""
@@ -23,14 +25,15 @@ class Choice:
 
 
 def choose_feature(work: Work) -> Choice:
-    """The candidate with the least out-of-fold loss; the first where rows are too few to tell."""
+    """Of the candidates that the strategy can change that with the least out-of-fold loss; the
+    first where rows are too few to tell. UnsupportedError where it can change none."""
     candidates, context = work.request.candidates, work.context
     if len(candidates) == 1:
-        return Choice(candidates[0])
+        return Choice(possible(work, candidates))
     rows = some(work.data.train, work.request.spec.seed)
     folds = make_folds(rows, work.request.spec.seed)
     if not folds:
-        return Choice(candidates[0])
+        return Choice(possible(work, candidates))
     arrays = features_of_all(work, candidates, rows)
     targets = work.task.targets(rows.labels)
     losses = {}
@@ -38,9 +41,25 @@ def choose_feature(work: Work) -> Choice:
         for feature, array in zip(candidates, arrays, strict=True):
             context.check_cancelled()
             losses[feature.name] = work.request.strategy.cross_validate(array, targets, folds)
-    best = min(candidates, key=lambda feature: losses[feature.name])
+    best = possible(work, sorted(candidates, key=lambda feature: losses[feature.name]))
     context.report("choice", {"feature": best.name, "losses": losses})
     return Choice(best, losses)
+
+
+def possible(work: Work, ranked: Sequence[Feature]) -> Feature:
+    """The first that the strategy can change."""
+    strategy, source = work.request.strategy, work.request.spec.source
+    if type(strategy).check is TransferStrategy.check:
+        return ranked[0]
+    for feature in ranked:
+        made = recipe(work, strategy, feature).open(work.context.plugins)
+        reason = made.strategy.check(made.fresh())
+        if reason is None:
+            return feature
+    raise UnsupportedError(
+        f"Strategy '{strategy.name}' cannot change source model '{source}' up to feature "
+        f"'{feature.name}': {reason}. Take another strategy, such as lp-ft."
+    )
 
 
 def some(examples: Examples, seed: int) -> Examples:

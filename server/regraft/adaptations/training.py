@@ -98,8 +98,15 @@ def on_ray(work: Work, made: Recipe, folder: Path, limits: Limits) -> Trained:
     with ThreadPoolExecutor(1, "model") as meanwhile:
         # Workers take their time to start, and so does what a model is built of.
         built = meanwhile.submit(_built, made, context.plugins)
-        train_on_ray(request, Watcher(report, context.cancelled))
-        ingredients, model = built.result()
+
+        def over() -> bool:
+            """What cannot be built here cannot be built by the workers."""
+            return context.cancelled() or (built.done() and built.exception() is not None)
+
+        try:
+            train_on_ray(request, Watcher(report, over))
+        finally:
+            ingredients, model = built.result()
     return _finished(made, ingredients, model, Checkpoints(folder, "read"))
 
 

@@ -142,6 +142,11 @@ class TransferStrategy:
         """Epochs, batch size and rates of the training loop."""
         return TrainingPlan()
 
+    def check(self, model: "TargetModel") -> str | None:
+        """Why the source model, as far as this feature, cannot be changed so, or None. Asked before
+        anything is trained; of several candidate features the best that can be is used."""
+        return None
+
     def prepare(self, model: "TargetModel") -> "TargetModel":
         """The model to train: this one, changed, or another."""
         return model

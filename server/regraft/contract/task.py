@@ -54,8 +54,11 @@ class Task(ABC):
     """The greatest content of a row, in bytes, where rows are files."""
     longest_text: ClassVar[int] = 100_000
     """The longest text of a row, in characters, where rows are texts or columns of them."""
+    pads: ClassVar[bool] = True
+    """Whether `encode` brings all rows of a batch to the size of its largest."""
     largest_batch: ClassVar[int] = 2**31
-    """The greatest padded size of a batch (rows × the largest `size`), which bounds memory."""
+    """The greatest size of a batch, which bounds memory: rows × the largest `size`, or the sum of
+    sizes where nothing is padded."""
 
     def __init__(self, inputs: Inputs, labels: Sequence[str]) -> None:
         self.inputs = inputs

@@ -195,7 +195,7 @@ class Batcher:
 
     def _fits(self, task: Task, rows: int, widest: int, filled: int) -> bool:
         """Whether so many rows, of which so much is no padding, may be one batch."""
-        padded = rows * widest
+        padded = rows * widest if task.pads else filled
         if rows > self.limits.batch_rows or padded > task.largest_batch:
             return False
         return padded <= filled * self.limits.padding or padded <= task.largest_batch * CHEAP

@@ -58,7 +58,7 @@ class Ingredients:
         import torch
 
         torch.manual_seed(self.strategy.seed)
-        made = self.strategy.prepare(self._earlier() if self.before else self._fresh())
+        made = self.strategy.prepare(self._earlier() if self.before else self.fresh())
         if self.strategy.refits_head:  # Its loss asks for features alone.
             made.head.requires_grad_(False)
         return made
@@ -74,7 +74,8 @@ class Ingredients:
         freeze_unreached(made.backbone, made.example)
         return made
 
-    def _fresh(self) -> "TargetModel":
+    def fresh(self) -> "TargetModel":
+        """The source model as far as the feature, with a new head."""
         from regraft.model import TargetModel
 
         backbone = self.source.module(self.feature)

@@ -240,18 +240,27 @@ class Loop:
 
 
 def _sizes(task: Task, parts: Sequence[Sequence[Any]]) -> Array:
-    """Of each row; all alike where the task tells none apart, which spares reading files."""
-    if type(task).size is Task.size:
+    """Of each row; all alike where no row is padded, which spares reading files."""
+    if not task.pads or type(task).size is Task.size:
         return np.zeros(sum(map(len, parts)))
     return np.array([task.size(row) for part in parts for row in part])
 
 
 def _alike(order: Array, sizes: Array, steps: int) -> list[Array]:
-    """Batches of rows of like size, which need little padding: they are sorted within some batches
-    that lie together."""
-    windows = np.array_split(order, math.ceil(steps / TOGETHER))
-    ordered = [window[np.argsort(sizes[window], kind="stable")] for window in windows]
-    return np.array_split(np.concatenate(ordered), steps)
+    """Batches of rows of like size, which need little padding: within one pass over all rows they
+    are sorted as far as some batches that lie together. Rows of two passes are never sorted
+    together, or copies of one row would make up a batch."""
+    rows, most = max(1, len(sizes)), TOGETHER * max(1, math.ceil(len(order) / steps))
+    ordered = [
+        window[np.argsort(sizes[window], kind="stable")]
+        for start in range(0, len(order), rows)
+        for window in _windows(order[start : start + rows], most)
+    ]
+    return np.array_split(np.concatenate([order[:0], *ordered]), steps)
+
+
+def _windows(order: Array, most: int) -> list[Array]:
+    return np.array_split(order, math.ceil(len(order) / most))
 
 
 def _halves(whole: Rows, labelled: int) -> tuple[Rows, Rows | None]:
