@@ -1,6 +1,6 @@
 """What every classification task shares: one softmax head, its metrics and its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class Classification(Task):
         likelihood = np.clip(outputs[np.arange(len(targets)), targets], 1e-12, 1)
         return {
             "accuracy": float(np.trace(confusion) / max(len(targets), 1)),
-            "macro_f1": float(np.mean([row["f1"] for row in per_class])),
+            "macro_f1": _macro_f1(per_class, confusion),
             "loss": float(-np.log(likelihood).mean()),
             "per_class": per_class,
             "confusion": confusion.tolist(),
@@ -101,6 +101,13 @@ def confusion_matrix(targets: Array, predicted: Array, classes: int) -> Array:
     """Counts [true class, predicted class]."""
     flat = np.bincount(targets * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes)
+
+
+def _macro_f1(per_class: Sequence[Mapping[str, Any]], confusion: Array) -> float:
+    """The mean over the classes that occur or are predicted, as scikit-learn's."""
+    seen = confusion.sum(0) + confusion.sum(1) > 0
+    scores = [row["f1"] for row, known in zip(per_class, seen, strict=True) if known]
+    return float(np.mean(scores or [0.0]))
 
 
 def class_scores(confusion: Array, labels: Sequence[str]) -> list[dict[str, Any]]:

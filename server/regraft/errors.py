@@ -155,6 +155,10 @@ class RunFailedError(RegraftError):
     """An adaptation that could not finish; the message is its reason."""
 
 
+class NoTimeError(RunFailedError):
+    """The budget was spent before anything was learnt."""
+
+
 class CancelledRunError(RegraftError):
     """An adaptation that somebody cancelled."""
 

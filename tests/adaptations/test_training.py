@@ -1,5 +1,6 @@
 """What a strategy begins with is trained first; a trial asks the result without an export."""
 
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from regraft.adaptations.judging import learning_curve
-from regraft.adaptations.training import Limits, here, train, train_in
+from regraft.adaptations.refit import refit
+from regraft.adaptations.training import Limits, Trained, here, train, train_in
 from regraft.adaptations.trial import answers, head_of_trained, try_out
 from regraft.adaptations.work import Work
 from regraft.domain import DataSet
-from regraft.errors import CancelledRunError
+from regraft.errors import CancelledRunError, NoTimeError
 from regraft.training.clock import Clock
 
 FEW = {"epochs": 1, "least_steps": 4}
@@ -47,6 +49,40 @@ def test_rows_without_labels_go_to_training(begun: Any, tmp_path: Path) -> None:
     assert sorted(work.parts()["train"][2]) == ["the cast was fine", "the plot was thin"]
     without = replace(work, data=replace(work.data, unlabelled=None))
     assert without.parts()["train"][2] == ()
+
+
+def test_ingredients_that_there_was_time_for_are_mixed(begun: Any) -> None:
+    work = begun(strategy="soup", options={**FEW, "rates": [1, 2, 3]})
+    spent = iter([False, True, False])
+
+    def run(*given: Any) -> Trained:
+        if next(spent):
+            raise NoTimeError("The budget was spent.")
+        return here(*given)
+
+    trained = train(work, work.request.strategy, work.request.candidates[0], run)
+    assert trained.epochs == 1
+    assert list(spent) == []
+
+
+def test_a_budget_for_no_ingredient_is_told(begun: Any) -> None:
+    work = begun(strategy="soup", options=FEW)
+
+    def run(*given: Any) -> Trained:
+        raise NoTimeError("The budget was spent.")
+
+    with pytest.raises(NoTimeError):
+        train(work, work.request.strategy, work.request.candidates[0], run)
+
+
+def test_a_budget_spent_by_the_probe_leaves_the_probe(begun: Any) -> None:
+    work = begun(strategy="lp-ft", options=FEW)
+    spent = Limits(deadline=time.time() - 1)
+    trained = train(work, work.request.strategy, work.request.candidates[0], here, spent)
+    assert trained.epochs == 0
+    assert trained.metrics["accuracy"] > 0
+    again = refit(work, work.request.candidates[0], trained, here, Path("nowhere"))
+    assert again is trained
 
 
 def test_strategy_with_ingredients_trains_each_and_mixes_them(begun: Any) -> None:

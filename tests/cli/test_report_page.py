@@ -143,6 +143,36 @@ def test_a_choice_of_the_source_is_told_as_the_guess_that_it_is(
     assert "ranked minilm-l6 (last): mean rank 1.25" in told
     assert "training rows: there was no time" in told
     assert len(curve(version)) == 2
+    assert "training rows: there was no time" in report_page(version)
+
+
+def test_losses_are_told_beside_the_scores(
+    version: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, loss = version["report"], version["report"]["metrics"]["loss"]
+    report["forgetting"] = {
+        "before": {"primary": 0.9, "loss": 0.25},
+        "after": {"primary": 0.8, "loss": 0.5},
+    }
+    print_version(version)
+    told, page = capsys.readouterr().out, report_page(version)
+    assert f"loss: {loss:.3f}" in told
+    assert f"the loss is\n{loss:.3f}" in page
+    assert "0.900 before, 0.800 now; loss 0.250 and 0.500" in told
+    assert "its loss from 0.250 to 0.500" in page
+
+
+def test_a_smaller_model_is_told_with_what_it_costs(
+    version: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = version["report"]
+    report["speed"] = {"ratio": 1.9, "size_ratio": 0.6, "validation": None}
+    report["gain_probe"] = {"value": -0.021, "low": -0.05, "high": 0.01, "against": "probe"}
+    report["lineage"]["strategy"]["name"] = "layer-drop"
+    print_version(version)
+    told = capsys.readouterr().out
+    assert "0.60 of its size; -2.1 points over a linear probe on the frozen source model" in told
+    assert "points beside a linear probe on the whole source model" in report_page(version)
 
 
 def test_page_that_cannot_be_written_is_said(version: dict[str, Any], regraft: Any) -> None:

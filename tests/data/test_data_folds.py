@@ -25,6 +25,12 @@ def test_every_row_is_held_out_once_and_classes_are_even() -> None:
     assert all((held < 30).sum() == 10 for _, held in folds)
 
 
+def test_there_are_as_many_folds_as_asked_for() -> None:
+    folds = make_folds(examples(["a", "b"] * 10), 0, 4)
+    assert [len(held) for _, held in folds] == [5, 5, 5, 5]
+    assert make_folds(examples(["a", "b"] * 3), 0, 4) == ()
+
+
 def test_rows_of_a_rare_class_are_never_held_out() -> None:
     folds = make_folds(examples(["a"] * 9 + ["b"] * 9 + ["c"] * 2), 0)
     for trained, held in folds:

@@ -145,6 +145,16 @@ def test_time_that_is_up_before_the_first_step_leaves_no_model(tmp_path: Path) -
     assert Checkpoints(tmp_path, "read").best() is None
 
 
+def test_time_that_is_up_before_the_first_step_leaves_what_was_fitted(tmp_path: Path) -> None:
+    made = loop(tmp_path, expired=lambda: True)
+    outcome, model = made.run(TRAIN, VALIDATION, fitted=True), made.model
+    assert (outcome.state, outcome.epochs) == ("expired", 0)
+    assert outcome.validation["loss"] > 0
+    assert Checkpoints(tmp_path, "read").load_best(model).epoch == -1
+    whole, _ = train(tmp_path)
+    assert (whole.state, whole.epochs) == ("finished", 4)
+
+
 class Resting(Full):
     """The head alone learns in the first half."""
 

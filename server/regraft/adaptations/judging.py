@@ -40,6 +40,8 @@ def evaluate(work: Work, candidate: Candidate) -> JSON:
     }
     reasons = {name: why for name, why in more.items() if isinstance(why, str)}
     known = probe if isinstance(probe, Probe) else None
+    if isinstance(probe, str):
+        reasons["data_findings"] = probe
     return {
         **report,
         **{name: None if name in reasons else value for name, value in more.items()},

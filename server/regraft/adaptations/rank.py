@@ -15,6 +15,9 @@ from regraft.errors import InvalidInputError, RegraftError
 from regraft.plugins import Plugins
 from regraft.ranking import Measures, mean_ranks, measure
 
+FOLDS = 4
+"""Of the probe, as far as the rows go."""
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -76,7 +79,8 @@ def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ran
     request = check_request(by(spec, PROBE), context.plugins)
     work = begin(request, data, context)
     rows = some(data.train, spec.seed)
-    folds, targets = make_folds(rows, spec.seed), work.task.targets(rows.labels)
+    folds = make_folds(rows, spec.seed, FOLDS) or make_folds(rows, spec.seed)
+    targets = work.task.targets(rows.labels)
     arrays = features_for_a_guess(work, request.candidates, rows)
     prior = _prior(spec.source, context.plugins)
     return [

@@ -26,7 +26,8 @@ def refit(work: Work, feature: Feature, trained: Trained, run: Runner, directory
     deadline = work.context.deadline
     if deadline is not None and time.time() >= deadline:
         return trained
-    if strategy.ingredients():  # They are mixed by what the validation part says.
+    mixed = bool(strategy.ingredients())  # By what the validation part says.
+    if mixed or trained.epochs == 0:
         return trained
     labelled = replace(data, train=data.labelled, validation=data.validation.take([]))
     limits = Limits(deadline, whole=True, epochs=trained.epochs)

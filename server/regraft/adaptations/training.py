@@ -15,7 +15,7 @@ from regraft.adaptations.request import earlier
 from regraft.adaptations.work import Work, fitted, frozen_features, recipe
 from regraft.contract import Feature, LinearHead, TransferStrategy
 from regraft.domain import JSON
-from regraft.errors import UnsupportedError
+from regraft.errors import NoTimeError, UnsupportedError
 from regraft.features import TorchBackbone, compute_features
 from regraft.plugins import Plugins
 from regraft.threads import torch_threads
@@ -141,8 +141,9 @@ def here(
     )
     loop = Loop(model, ingredients.task, ingredients.strategy, checkpoints, around)
     parts = work.parts()
+    rows, judges = (Part(*parts[name]) for name in ("train", "validation"))
     with torch_threads(work.threads):
-        outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]), limits.epochs)
+        outcome = loop.run(rows, judges, limits.epochs, ingredients.start is not None)
     validated(vars(outcome), limits.whole)
     return _finished(made, ingredients, model.cpu(), checkpoints)
 
@@ -189,13 +190,17 @@ def _folder(work: Work, what: Wanted) -> str:
 
 def _mixed(directory: Path, work: Work, what: Wanted, run: Runner, limits: Limits) -> Trained:
     """One model of those of the strategy's ingredients, each of which gets an equal share of the
-    time."""
+    time; of those that there was time for, if it did not suffice for all."""
     strategy, feature = what
     parts = strategy.ingredients()
     found = []
     for number, part in enumerate(parts):
         share = _share(limits, len(parts) - number)
-        found.append(train_in(directory / str(number), work, (part, feature), run, share))
+        try:
+            found.append(train_in(directory / str(number), work, (part, feature), run, share))
+        except NoTimeError:
+            if not found:
+                raise
     model = strategy.mix([one.model for one in found], partial(_score, work))
     return replace(found[0], model=model)
 

@@ -29,6 +29,7 @@ def report_page(version: dict[str, Any]) -> str:
         confusion=confusion(report),
         curve=curve(version),
         names=NAMES,
+        over_probe=gain_over_probe(report),
         shown_rows=SHOWN_ROWS,
         guess=guess,
     )

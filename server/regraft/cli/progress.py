@@ -49,9 +49,13 @@ class ProgressBar:
             described = f"train, loss {data['loss']:.3f}"
             self.bar.update(self.task, description=described, completed=done, total=total)
         elif kind == "epoch":
-            self._line(f"epoch {data['epoch']}" + _figures(data["validation"]))
+            named = f"epoch {data['epoch']}" if data["epoch"] else "before training"
+            self._line(named + _figures(data["validation"]))
         elif kind == "expired":
-            self._line(f"the budget is spent: the best of {data['epochs']} epochs is taken")
+            best = (
+                f"the best of {data['epochs']} epochs" if data["epochs"] else "what it began with"
+            )
+            self._line(f"the budget is spent: {best} is taken")
         elif kind == "queued":
             self._line(f"{data['working']} adaptations are at work, and no more than that: waiting")
         elif kind == "interrupted":

@@ -101,7 +101,9 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     report, metric = version["report"], version["primary_metric"]
     known = {NAMES[n]: value for n, value in version["baselines"].items() if value is not None}
     yield f"{metric}: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items())
-    if (over_probe := gain_over_probe(report)) is not None:
+    yield f"loss: {report['metrics']['loss']:.3f}"
+    over_probe = gain_over_probe(report)
+    if over_probe is not None:
         shown = "" if over_probe["low"] > 0 else ": a probe alone may be as good"
         yield _gain(over_probe) + shown
     if report["calibration"]:
@@ -115,10 +117,13 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     if report["precision"]:
         yield _precision(report["precision"], metric)
     if report["speed"]:
-        yield _speed(report["speed"], metric)
+        yield _speed(report["speed"], metric, over_probe)
     if report["forgetting"]:
-        before, after = (report["forgetting"][name]["primary"] for name in ("before", "after"))
-        yield f"on the source domain: {metric} {before:.3f} before, {after:.3f} now"
+        before, after = (report["forgetting"][name] for name in ("before", "after"))
+        yield (
+            f"on the source domain: {metric} {before['primary']:.3f} before, "
+            f"{after['primary']:.3f} now; loss {before['loss']:.3f} and {after['loss']:.3f}"
+        )
     if report["ranking"]:
         yield from _ranked(report["ranking"])
     for one in report["tried"]:
@@ -166,14 +171,15 @@ def _precision(found: dict[str, Any], metric: str) -> str:
     )
 
 
-def _speed(found: dict[str, Any], metric: str) -> str:
-    """By how much a smaller model is faster, and at what loss."""
+def _speed(found: dict[str, Any], metric: str, over_probe: dict[str, Any] | None) -> str:
+    """By how much a smaller model is faster, and at what loss: beside the whole model that it
+    learnt from, or where there is none beside a probe on the whole source model."""
     text = "{ratio:.2f} times as fast as the source model, {size_ratio:.2f} of its size".format(
         **found
     )
     scores = found.get("validation")
     if scores is None:
-        return text
+        return text if over_probe is None else f"{text}; {_gain(over_probe)}"
     return (
         f"{text}; {metric} on validation {scores['now']:.3f}, of the whole model that it learnt "
         f"from {scores['before']:.3f}"

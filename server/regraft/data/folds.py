@@ -12,29 +12,30 @@ from regraft.domain import Examples
 FOLDS = 3
 
 
-def make_folds(examples: Examples, seed: int) -> Folds:
-    """Three stratified folds that keep groups, and rows of equal input, whole.
+def make_folds(examples: Examples, seed: int, count: int = FOLDS) -> Folds:
+    """`count` stratified folds that keep groups, and rows of equal input, whole.
 
-    Rows of a class in fewer than three rows are only ever trained on, as are those of a class that
+    Rows of a class in fewer rows than folds are only ever trained on, as are those of a class that
     a fold would hold out whole. A fold that leaves one class to train on is left out.
     """
     labels = np.array(examples.labels)
     names, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    frequent = np.flatnonzero(counts[index] >= FOLDS)
-    if len(names) < 2 or len(frequent) < FOLDS:
+    frequent = np.flatnonzero(counts[index] >= count)
+    if len(names) < 2 or len(frequent) < count:
         return ()
     units = _units(examples)
-    held_out = [frequent[rows] for rows in _held_out(labels[frequent], units[frequent], seed)]
+    chosen = labels[frequent], units[frequent]
+    held_out = [frequent[rows] for rows in _held_out(*chosen, seed, count)]
     folds = [_fold(index, units, rows) for rows in held_out]
     return [fold for fold in folds if len(fold[1]) and len(np.unique(index[fold[0]])) > 1]
 
 
-def _held_out(labels: Array, units: Array, seed: int) -> list[Array]:
-    count = len(np.unique(units))
-    if count < FOLDS:
+def _held_out(labels: Array, units: Array, seed: int, count: int) -> list[Array]:
+    different = len(np.unique(units))
+    if different < count:
         return []
-    kind = StratifiedKFold if count == len(units) else StratifiedGroupKFold
-    splitter = kind(FOLDS, shuffle=True, random_state=seed)
+    kind = StratifiedKFold if different == len(units) else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of classes in few groups, which `_fold` takes care of
         warnings.simplefilter("ignore", UserWarning)
         return [held for _, held in splitter.split(labels, labels, units)]

@@ -15,6 +15,8 @@ from regraft.domain import JSON
 from regraft.model import TargetModel
 from regraft.training.checkpoints import Checkpoint, Checkpoints
 
+NONE = -1
+"""The epoch of a model that was not trained."""
 TOGETHER = 8
 """Batches within which rows are sorted by size."""
 
@@ -76,10 +78,13 @@ class Loop:
         self.sizes = np.zeros(0)
         self.last = self.plan.epochs
 
-    def run(self, train: Part, validation: Part, epochs: int | None = None) -> Outcome:
+    def run(
+        self, train: Part, validation: Part, epochs: int | None = None, fitted: bool = False
+    ) -> Outcome:
         """Train until the plan, the patience or somebody ends it, or so many epochs of the plan
         are through. The best epoch is kept; the last where validation rows cannot tell it: there
-        are none, or the head is yet to be fitted."""
+        are none, or the head is yet to be fitted. Where time is up before the first step, a model
+        whose head was `fitted` is kept as it is."""
         wrapped = self.around.wrap(self.model)
         self.sizes = _sizes(self.task, [train.rows, train.unlabelled])
         first = self._resume()
@@ -88,6 +93,9 @@ class Loop:
             if self.best is not None and epoch - self.best.epoch > self.plan.patience:
                 return self._outcome("finished", epoch)
             state = self._epoch(wrapped, train, epoch)
+            if state == "unstarted" and fitted:
+                self._validate(validation, NONE)
+                return self._outcome("expired", 0)
             if state not in ("finished", "expired"):
                 return self._outcome(state, epoch)
             self._validate(validation, epoch)

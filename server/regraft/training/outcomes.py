@@ -1,7 +1,7 @@
 """How training ended, and whether that leaves a model."""
 
 from regraft.domain import JSON
-from regraft.errors import CancelledRunError, RunFailedError
+from regraft.errors import CancelledRunError, NoTimeError, RunFailedError
 
 TOO_LONG = "training would take longer than the time that it was given"
 
@@ -15,7 +15,7 @@ def validated(outcome: JSON | None, whole: bool = False) -> JSON:
     if outcome["state"] == "cancelled":
         raise CancelledRunError("The adaptation was cancelled.")
     if outcome["state"] == "unstarted":
-        raise RunFailedError(
+        raise NoTimeError(
             "The budget was spent before training began, so there is no model yet. "
             "Give more, or take a strategy that freezes the backbone, such as linear-probe."
         )

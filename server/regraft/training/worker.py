@@ -82,7 +82,8 @@ def train_worker(config: dict[str, Any]) -> None:
     checkpoints = Checkpoints(Path(config["directory"]), f"attempt-{time.time_ns()}")
     loop = Loop(ingredients.model(), ingredients.task, ingredients.strategy, checkpoints, around)
     parts = ray.get(config["parts"])
-    outcome = loop.run(Part(*parts["train"]), Part(*parts["validation"]), config["epochs"])
+    rows, judges = (Part(*parts[name]) for name in ("train", "validation"))
+    outcome = loop.run(rows, judges, config["epochs"], ingredients.start is not None)
     if rank == 0:
         ray.get(config["mailbox"].finish.remote(asdict(outcome)))
     train.report({"epochs": outcome.epochs})
