@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from regraft import Folds, LinearHead, Step
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Share
 from regraft_transfer.linear_probe import LinearProbe, LinearProbeOptions
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ class ContrastiveOptions(FineTuningOptions):
     pass over the rows, whichever is more."""
 
     epochs: Annotated[int, Field(ge=1, le=100)] = 1
+    batch_share: Share = 1.0
     learning_rate: Rate = 2e-5
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from regraft import Rows, Step
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Steps, Strength
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Share, Steps, Strength
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,6 +13,7 @@ class CrossDomainOptions(FineTuningOptions):
     """`weight` is that of what is said of the rows without labels, once training is under way."""
 
     weight: Strength = 1.0
+    batch_share: Share = 1.0
     learning_rate: Rate = 2e-5
     head_rate: Rate = 10.0
     least_steps: Steps = 100

@@ -22,8 +22,10 @@ class FineTuningOptions(BaseModel):
     `feature` names where the backbone ends; None leaves it to the linear probe's cross-validation
     where the source model has several candidates. `layer_decay` multiplies the rate once for each
     layer below the top. Few rows are passed over until there were `least_steps` (Mosbach et al.
-    2021: few labels want many epochs). `keep_statistics` leaves the means of batch norms as the
-    source model has them: those of small batches of few rows are worse.
+    2021: few labels want many epochs), in batches of at most `batch_share` of them: with 16 or 32
+    rows that is as good as all at once, or better, in a half to a third of the time.
+    `keep_statistics` leaves the means of batch norms as the source model has them: those of small
+    batches of few rows are worse.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +33,7 @@ class FineTuningOptions(BaseModel):
     feature: str | None = None
     epochs: Annotated[int, Field(ge=1, le=100)] = 4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    batch_share: Share = 0.25
     least_steps: Steps = 60
     learning_rate: Rate = 5e-5
     head_rate: Rate = 20.0

@@ -1,6 +1,6 @@
 """No transfer: the architecture alone, trained from where its weights are."""
 
-from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate
+from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Share
 
 
 class ScratchOptions(FineTuningOptions):
@@ -8,6 +8,7 @@ class ScratchOptions(FineTuningOptions):
 
     learning_rate: Rate = 5e-4
     head_rate: Rate = 1.0
+    batch_share: Share = 1.0
     keep_statistics: bool = False
 
 

@@ -127,6 +127,13 @@ def test_few_rows_are_passed_over_until_there_were_the_least_steps(tmp_path: Pat
     assert [step["steps"] for step in steps] == [20] * 40
 
 
+def test_few_rows_make_small_batches() -> None:
+    plan = TrainingPlan(batch_size=32, batch_share=0.25)
+    sizes = [plan.batch(rows) for rows in (1, 3, 10, 16, 30, 64, 128, 1000)]
+    assert sizes == [1, 3, 4, 4, 8, 16, 32, 32]
+    assert TrainingPlan(batch_size=32).batch(30) == 30
+
+
 def test_time_that_is_up_ends_with_the_best_so_far(tmp_path: Path) -> None:
     steps: list[int] = []
     outcome, _ = train(

@@ -83,8 +83,9 @@ def _check_time(
 ) -> None:
     """Raise UnsupportedError if forward passes alone show that it would take longer."""
     plan, rows = strategy.plan(), work.data.train.inputs
-    steps = max(plan.least_steps, plan.epochs * -(-len(rows) // plan.batch_size))
-    batch = work.task.encode([rows[i] for i in range(min(plan.batch_size, len(rows)))])
+    size = plan.batch(len(rows))
+    steps = max(plan.least_steps, plan.epochs * -(-len(rows) // size))
+    batch = work.task.encode([rows[i] for i in range(size)])
     backbone = work.open(learnt.backbone)
     backbone.features(batch)
     start = time.perf_counter()

@@ -1,5 +1,6 @@
 """The contract of a transfer strategy: how knowledge goes from the source model to the target."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,6 +25,8 @@ group are on one side, and every held-out class is trained on. Empty where rows 
 
 
 Unlabelled = Literal["unused", "used", "needed"]
+
+LEAST_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,24 @@ class ParameterGroup:
 class TrainingPlan:
     """What the training loop needs from a strategy's options; rates per step of AdamW.
 
-    An epoch goes on over few rows again, so that all epochs have `least_steps` together.
+    An epoch goes on over few rows again, so that all epochs have `least_steps` together. A batch
+    has at most `batch_share` of the rows, but LEAST_BATCH.
     """
 
     epochs: int = 4
     batch_size: int = 32
+    batch_share: float = 1.0
     least_steps: int = 0
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
     warmup: float = 0.1
     patience: int = 2
     max_gradient_norm: float = field(default=1.0)
+
+    def batch(self, rows: int) -> int:
+        """How many of so many rows a batch has."""
+        share = max(LEAST_BATCH, math.ceil(self.batch_share * rows))
+        return max(1, min(self.batch_size, share, rows))
 
 
 class TransferStrategy:

@@ -212,14 +212,14 @@ class Loop:
         return max(self._pass(train), math.ceil(self.plan.least_steps / self.plan.epochs))
 
     def _pass(self, train: Part) -> int:
-        return max(1, math.ceil(len(train.rows) / self.plan.batch_size))
+        return max(1, math.ceil(len(train.rows) / self.plan.batch(len(train.rows))))
 
     def _batches(self, train: Part, epoch: int) -> Iterator[tuple[Array, Array]]:
         """This rank's share of each batch of the shuffled rows, and of as many without labels;
         every rank takes as many steps."""
         rng, steps = np.random.default_rng([self.strategy.seed, epoch]), self._steps(train)
         rows = len(train.rows)
-        count = rows if steps == self._pass(train) else steps * min(self.plan.batch_size, rows)
+        count = rows if steps == self._pass(train) else steps * self.plan.batch(rows)
         passes = [rng.permutation(rows) for _ in range(math.ceil(count / rows))]
         more = rng.permutation(len(train.unlabelled)) if self._sees(train) else np.zeros(0, int)
         others = np.resize(more, count if len(more) else 0)
