@@ -13,6 +13,8 @@ from regraft.features import BATCH, features_by
 
 BATCHES = 16
 """Measured before the rest is foreseen; rows of as many are always learnt from."""
+OF_CHOICE = 0.25
+"""The share of the time in which the choice of the feature goes over rows."""
 OF_AUTO = 0.25
 """The share of the time in which features are computed where models are trained too: to train on
 a row takes about three times as long."""
@@ -22,23 +24,37 @@ def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     """The work with so many of its training rows, in the proportions of the classes, as features
     can be computed of in this share of what is left of the budget; with all where there is no
     budget, or the features are known, or some rows are of another domain."""
-    data, context = work.data, work.context
-    rows, least = len(data.train), BATCH * max(BATCHES, 4 * work.threads)
-    if context.deadline is None or data.borrowed or rows <= least:
+    data = work.data
+    if work.context.deadline is None or data.borrowed or len(data.train) <= _least(work):
         return work
     backbone = work.exported(feature)
     if are_known(work, backbone, data.train):
         return work
+    kept = rows_within(work, backbone, data.train, share)
+    if kept is data.train:
+        return work
+    note = f"{len(kept):,} of {len(data.train):,} training rows are used: the budget suffices "
+    note += "for no more"
+    return replace(work, data=replace(data, train=kept), notes=(*work.notes, note))
+
+
+def rows_within(work: Work, backbone: Blob, rows: Examples, share: float) -> Examples:
+    """So many of these rows, in the proportions of the classes, as this backbone can go over in
+    this share of what is left of the budget; all where there is none."""
+    context, least = work.context, _least(work)
+    if context.deadline is None or len(rows) <= least:
+        return rows
     rng = np.random.default_rng(work.request.spec.seed)
     with context.stage("features"):
-        seconds = _seconds_a_row(work, backbone, data.train.take(rng.permutation(rows)[:least]))
+        seconds = _seconds_a_row(work, backbone, rows.take(rng.permutation(len(rows))[:least]))
     left = context.deadline - time.time()
     fitting = max(least, int(share * left / seconds))
-    if fitting >= rows:
-        return work
-    kept = subset(data.train, data.labels, fitting, rng)
-    note = f"{len(kept):,} of {rows:,} training rows are used: the budget suffices for no more"
-    return replace(work, data=replace(data, train=kept), notes=(*work.notes, note))
+    return rows if fitting >= len(rows) else subset(rows, work.data.labels, fitting, rng)
+
+
+def _least(work: Work) -> int:
+    """Rows that are measured, and always gone over."""
+    return BATCH * max(BATCHES, 4 * work.threads)
 
 
 def _seconds_a_row(work: Work, backbone: Blob, sample: Examples) -> float:

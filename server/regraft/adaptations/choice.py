@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from regraft.adaptations.budget import OF_CHOICE, rows_within
 from regraft.adaptations.work import Work, features_of_all, recipe
 from regraft.contract import Feature, TransferStrategy
 from regraft.data.folds import make_folds
@@ -34,6 +35,9 @@ def choose_feature(work: Work) -> Choice:
     folds = make_folds(rows, work.request.spec.seed)
     if not folds:
         return Choice(possible(work, candidates))
+    if context.deadline is not None:
+        rows = rows_within(work, work.exported_candidates(candidates), rows, OF_CHOICE)
+        folds = make_folds(rows, work.request.spec.seed)
     arrays = features_of_all(work, candidates, rows)
     targets = work.task.targets(rows.labels)
     losses = {}

@@ -86,6 +86,15 @@ class Work:
                 self.known[feature] = frozen_backbone(self.request.source, feature, home).blob
         return self.known[feature]
 
+    def exported_candidates(self, features: Sequence[Feature]) -> Blob:
+        """One frozen graph with all of these features as its outputs; it is known of each where
+        it ends by itself."""
+        source, home = self.request.source, self.context.registry.home
+        with self.context.stage("source_export"):
+            for feature in features:
+                self.known[feature] = frozen_backbone(source, feature, home).blob
+            return frozen_candidates(source, features, home).blob
+
     def weighted(self, rows: Examples | None = None) -> Examples:
         """The training rows, or these, those of rare classes repeated if classes are to count
         alike."""
@@ -180,11 +189,7 @@ def features_of_all(work: Work, candidates: Sequence[Feature], part: Examples) -
         work.exported(candidates[0])
         with work.context.stage("features"):
             return [frozen_features(work, candidates[0], part)]
-    source, home = work.request.source, work.context.registry.home
-    with work.context.stage("source_export"):
-        whole = frozen_candidates(source, candidates, home).blob
-        for feature in candidates:
-            work.known[feature] = frozen_backbone(source, feature, home).blob
+    whole = work.exported_candidates(candidates)
     with work.context.stage("features"):
         known = [work.known[feature].sha256 for feature in candidates]
         return _cached(work, known, part, lambda: work.running(whole))
