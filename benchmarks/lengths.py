@@ -20,25 +20,34 @@ import numpy as np
 
 from benchmarks.in_process import open_predictors
 from benchmarks.serving import KINDS, publish
-from regraft.serving.batcher import Batcher, Item, Limits
+from regraft.serving.batcher import Batcher
 from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import Silent, Telemetry
+from regraft.serving.waiting import Item, Limits, Waiting
 
 CLIENTS = 32
 WORDS = ("happy", "rough", "calm", "wild", "good", "night", "day", "was", "the", "and")
 
 
-class InOrder(Batcher):
+class AsTheyCame(Waiting):
     """The same, but that those who came first are batched, however much they are padded."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(replace(limits, padding=float("inf")))
+
+    def near(self, oldest: Item, group: list[Item]) -> list[Item]:
+        return group
+
+
+class InOrder(Batcher):
+    """With such a queue."""
 
     def __init__(
         self, worker: Executor, limits: Limits, telemetry: Telemetry, memory: BackboneMemory
     ) -> None:
-        super().__init__(worker, replace(limits, padding=float("inf")), telemetry, memory)
-
-    def _near(self, oldest: Item, group: list[Item]) -> list[Item]:
-        return group
+        super().__init__(worker, limits, telemetry, memory)
+        self.waiting = AsTheyCame(limits)
 
 
 def texts(even: bool, count: int = 400) -> list[str]:

@@ -147,6 +147,12 @@ class QuotaError(OverloadedError):
     status = 429
 
 
+class DeadlineError(RegraftError):
+    """What a client gave a request as its time was over before it could be answered."""
+
+    status = 504
+
+
 class NotReadyError(OverloadedError):
     """The thing exists but cannot answer yet."""
 

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from benchmarks.postgres import killed, started, url
 from regraft.plugins import Plugins
 from regraft.registry.store import Registry
-from regraft.serving.batcher import Limits
 from regraft.serving.replica import ReplicaOptions, serving
+from regraft.serving.waiting import Limits
 from regraft.settings import Settings
 from tests.api.conftest import Site
 

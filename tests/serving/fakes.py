@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from regraft.contract import TensorSpec
-from regraft.errors import OverloadedError, TooLargeError, UnknownNameError
+from regraft.errors import DeadlineError, OverloadedError, TooLargeError, UnknownNameError
 from regraft.registry.endpoint_table import Route, Tried
 from regraft.serving.pool import Failure
 from regraft.serving.predictor import Predictor
@@ -53,6 +53,8 @@ class FakeBatcher:
             raise RuntimeError("/secret/path broke")
         if "full" in rows:
             raise OverloadedError("The queue is full.", retry_after=3)
+        if "late" in rows and given["deadline"] is not None:
+            raise DeadlineError("The request's time was over.")
         await asyncio.sleep(0)
         return {"length": np.array([len(row) for row in rows])}
 

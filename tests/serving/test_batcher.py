@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from regraft.errors import NotReadyError, OverloadedError, TooLargeError
-from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.batcher import Batcher
 from regraft.serving.memory import BackboneMemory
 from regraft.serving.telemetry import BatchRecord, Silent
+from regraft.serving.waiting import Limits
 
 
 class Gate:
@@ -40,6 +41,7 @@ def predictor(gate: Gate, name: str = "one", group: str = "g", largest: int = 10
     task = SimpleNamespace(
         size=len,
         largest_batch=largest,
+        pads=True,
         encode=lambda rows: {"rows": rows},
         decode=lambda outputs: {"length": outputs[:, 0]},
     )

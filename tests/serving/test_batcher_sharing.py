@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from regraft.errors import OverloadedError
-from regraft.serving import batcher as batching
+from regraft.errors import DeadlineError, OverloadedError
+from regraft.serving import waiting
 from regraft.serving.batcher import Batcher
 from tests.serving.test_batcher import Gate, predictor, run, settle
 
@@ -95,7 +96,7 @@ def test_a_request_of_large_rows_is_split_by_the_largest_batch() -> None:
 
 def test_what_can_wait_has_its_turn_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate()
-    monkeypatch.setattr(batching, "PATIENCE", 0.02)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.02)
 
     async def scenario(batcher: Batcher) -> bool:
         of, until = predictor(gate), time.monotonic() + 5
@@ -111,3 +112,74 @@ def test_what_can_wait_has_its_turn_in_the_end(monkeypatch: pytest.MonkeyPatch) 
 
     assert run(scenario)
     assert ["copy"] in gate.batches
+
+
+def clients(batcher: Batcher, of: Any, count: int, done: "Counter[str]", until: float) -> list[Any]:
+    """That ask again as soon as they are answered."""
+
+    async def client() -> None:
+        while time.monotonic() < until:
+            await batcher.predict(of, ["x"])
+            done[of.name] += 1
+
+    return [asyncio.create_task(client()) for _ in range(count)]
+
+
+@pytest.mark.parametrize("group", ["g", "h"])
+def test_a_flood_leaves_others_their_share_whether_the_backbone_is_theirs_too(group: str) -> None:
+    gate, done = Gate(), Counter[str]()
+
+    async def scenario(batcher: Batcher) -> None:
+        until = time.monotonic() + 0.5
+        flood, calm = predictor(gate, "flood"), predictor(gate, "calm", group)
+        asking = clients(batcher, flood, 200, done, until)
+        await asyncio.gather(*asking, *clients(batcher, calm, 32, done, until))
+
+    run(scenario)
+    assert done["calm"] > done["flood"] / 2
+
+
+def test_what_was_given_up_is_not_held_against_its_endpoint() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        steady, left = predictor(gate, "steady"), predictor(gate, "left", "h")
+        jobs = [later(batcher, steady, ["first"])]
+        await settle()
+        given_up = [later(batcher, left, ["x"] * 16) for _ in range(20)]
+        await settle()
+        for job in given_up:
+            job.cancel()
+        jobs += [later(batcher, steady, ["s"] * 16) for _ in range(5)]
+        await settle()
+        jobs.append(later(batcher, left, ["back"]))
+        await settle()
+        gate.open.set()
+        await asyncio.gather(*jobs)
+
+    run(scenario)
+    assert ["back"] in gate.batches[1:3]
+
+
+def test_rows_whose_time_is_over_are_not_computed() -> None:
+    gate = Gate()
+
+    async def scenario(batcher: Batcher) -> None:
+        gate.open.clear()
+        of = predictor(gate)
+        first = later(batcher, of, ["first"])
+        await settle()
+        now = time.perf_counter()
+        late = later(batcher, of, ["late"], deadline=now + 0.01)
+        split = later(batcher, of, ["x"] * 20, deadline=now + 0.01)
+        soon = later(batcher, of, ["soon"], deadline=now + 60)
+        await asyncio.sleep(0.02)
+        gate.open.set()
+        for over in (late, split):
+            with pytest.raises(DeadlineError, match="time was over"):
+                await over
+        await asyncio.gather(first, soon)
+
+    run(scenario)
+    assert gate.batches == [["first"], ["soon"]]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from regraft.errors import (
+    DeadlineError,
     InvalidInputError,
     NotReadyError,
     OverloadedError,
@@ -174,6 +175,7 @@ def test_an_answer_carries_its_outputs_as_raw_bytes() -> None:
         (UnsupportedError("x"), "UNIMPLEMENTED"),
         (NotReadyError("x"), "UNAVAILABLE"),
         (OverloadedError("x"), "RESOURCE_EXHAUSTED"),
+        (DeadlineError("x"), "DEADLINE_EXCEEDED"),
         (RegraftError("x"), "INTERNAL"),
     ],
 )

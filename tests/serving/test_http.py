@@ -79,6 +79,14 @@ def test_a_full_queue_is_503_with_retry_after(http: TestClient) -> None:
     assert answer.json() == {"error": "The queue is full."}
 
 
+def test_a_request_whose_time_is_over_is_504(http: TestClient) -> None:
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["late"]}
+    asked: dict[str, Any] = {"inputs": [tensor]}
+    assert http.post("/models/m/infer", json=asked).status_code == 200
+    answer = http.post("/models/m/infer", json={**asked, "parameters": {"timeout": 1000}})
+    assert (answer.status_code, answer.json()) == (504, {"error": "The request's time was over."})
+
+
 def test_requests_are_counted_by_known_names_only(http: TestClient, recorder: Recorder) -> None:
     http.post("/models/m/predict", json={"inputs": ["a", "b"]})
     http.post("/models/anything-a-stranger-types/predict", json={"inputs": ["a"]})

@@ -13,11 +13,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.batcher import Batcher
 from regraft.serving.memory import BackboneMemory
 from regraft.serving.predictor import Backbone
 from regraft.serving.sessions import Runtime
 from regraft.serving.telemetry import Silent
+from regraft.serving.waiting import Limits
 
 MEBIBYTE = 2**20
 
@@ -41,6 +42,7 @@ def predictor(backbone: Backbone) -> Any:
     task = SimpleNamespace(
         size=lambda row: 1,
         largest_batch=10**9,
+        pads=True,
         encode=lambda rows: {"x": np.ones((len(rows), 8), np.float32)},
         decode=lambda outputs: {"y": outputs},
     )

@@ -56,10 +56,12 @@ def test_a_histogram_has_growing_buckets_a_count_and_the_exact_sum(tmp_path: Pat
     assert found["regraft_request_seconds_sum", "a", "1"] == pytest.approx(0.3)
 
 
-def test_a_batch_of_several_endpoints_is_nobodys_own(tmp_path: Path) -> None:
+def test_a_batch_of_several_endpoints_is_one_of_each(tmp_path: Path) -> None:
     count(Metrics(tmp_path))
-    assert values(tmp_path)["regraft_batch_rows_sum", "several", ""] == 3
-    assert values(tmp_path)["regraft_batch_seconds_sum", "several", ""] == pytest.approx(0.013)
+    found = values(tmp_path)
+    for of in (("a", "1"), ("b", "3")):
+        assert found["regraft_batch_rows_sum", *of] == 3
+        assert found["regraft_batch_seconds_sum", *of] == pytest.approx(0.013)
 
 
 def test_copies_are_counted_by_what_became_of_their_rows(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from regraft.serving.protocol import (
     RequestedOutput,
     parse_header_length,
     parse_infer,
+    time_given,
 )
 from regraft.serving.tensors import BadRequestError
 
@@ -52,6 +53,18 @@ def test_json_request() -> None:
     assert asked.tensors["text"].tolist() == [b"hello"]
     assert (asked.id, asked.parameters, asked.outputs) == ("7", {"k": "v"}, None)
     assert asked.binary_output is False
+
+
+def test_the_time_that_a_client_gives_is_in_microseconds() -> None:
+    assert time_given(parse(request(TEXT))) is None
+    assert time_given(parse(request(TEXT, parameters={"timeout": 0}))) is None
+    assert time_given(parse(request(TEXT, parameters={"timeout": 1_500_000}))) == 1.5
+
+
+@pytest.mark.parametrize("timeout", [-1, "1", 1.5, True])
+def test_no_other_time_is_understood(timeout: Any) -> None:
+    with pytest.raises(BadRequestError, match="'timeout' must be"):
+        time_given(parse(request(TEXT, parameters={"timeout": timeout})))
 
 
 def test_binary_request_of_tritonclient() -> None:

@@ -10,11 +10,11 @@ from regraft.identity.new_key import NewKey
 from regraft.identity.scopes import Scope
 from regraft.registry.home import Home
 from regraft.registry.store import Registry
-from regraft.serving.batcher import Limits
 from regraft.serving.metrics import summed
 from regraft.serving.predictions import Predictions
 from regraft.serving.replica import ReplicaOptions, serving, written
 from regraft.serving.telemetry import RequestRecord, Told
+from regraft.serving.waiting import Limits
 
 
 def test_what_it_saw_last_is_written_down(tmp_path: Path) -> None:

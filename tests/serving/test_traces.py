@@ -12,11 +12,12 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from regraft.errors import InvalidInputError
-from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.batcher import Batcher
 from regraft.serving.call import recorded
 from regraft.serving.memory import BackboneMemory
 from regraft.serving.telemetry import Silent
 from regraft.serving.traces import ENDPOINTS, Traces, check_traces, traces_wanted
+from regraft.serving.waiting import Limits
 from tests.serving.test_batcher import Gate, predictor
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

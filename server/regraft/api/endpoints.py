@@ -175,8 +175,9 @@ def live(services: ForReaders, name: str) -> JSON:
     response_description="How many labels were `kept`, and how many requests are `known` by now",
 )
 def feedback(services: ForPredictors, name: str, values: ControlBody) -> JSON:
-    """Keep true labels: of a row each, by the `X-Request-Id` or `id` of the request. A label may
-    come before its prediction is known here, which takes a second or two."""
+    """Keep true labels: of a row each, by the `id` of the request's body or, where it had none, by
+    its `X-Request-Id`. A label may come before its prediction is known here, which takes a second
+    or two."""
     found = parsed(Feedback, values).labels
     labels = [TrueLabel(one.id, one.label, one.row) for one in found]
     return {"kept": len(labels), "known": services.registry.feedback.add(name, labels)}

@@ -13,10 +13,10 @@ from regraft.reconcile.environment import ANSWER_SECONDS
 from regraft.reconcile.placing import Standing
 from regraft.reconcile.ports import is_loopback
 from regraft.registry.blobs import write_atomically
-from regraft.serving.batcher import Limits
 from regraft.serving.replica import Replica, ReplicaOptions
 from regraft.serving.sessions import available_cpus
 from regraft.serving.traces import environment
+from regraft.serving.waiting import Limits
 from regraft.settings import Settings
 from regraft.training import cluster
 

@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect
 from regraft.contract import Array, Arrays
 from regraft.errors import InvalidInputError, RegraftError
 from regraft.logs import REQUEST, request_id
-from regraft.serving.batcher import Batches
 from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.telemetry import RequestRecord, Telemetry, Told
 from regraft.serving.traces import Trace
+from regraft.serving.waiting import Batches
 
 log = logging.getLogger("regraft.serving")
 
@@ -37,6 +37,8 @@ class Call:
     cached: bool | None = None
     """Whether the answer was known already; None where none is kept."""
     lookup: float = 0.0
+    deadline: float | None = None
+    """When the client waits no longer, as `time.perf_counter` tells it."""
     batches: Batches | None = None
     """Those that its rows were in, where it is traced."""
 

@@ -39,6 +39,7 @@ CODES = {
     404: grpc.StatusCode.NOT_FOUND,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 LONGEST_DETAILS = 2000
 """Characters of an error's text: gRPC's clients take no more than 8 kB of metadata."""

@@ -87,10 +87,15 @@ class Inference:
         caller, name = known
         return recorded(
             self.watchers.telemetry,
-            lambda: name if name in self.seen(caller) else "unknown",
+            lambda: name if self.sees(caller, name) else "unknown",
             identifier,
             self.watchers.trace(carrier),
         )
+
+    def sees(self, caller: Caller, name: str) -> bool:
+        """Whether it is an endpoint, and of the caller's project."""
+        route = self.pool.routes.get(name)
+        return route is not None and caller.sees(route.project)
 
     def seen(self, caller: Caller) -> Mapping[str, Route]:
         """The endpoints of the caller's project."""
@@ -163,7 +168,7 @@ class Inference:
         caller = caller_of(request)
         rows = await asyncio.to_thread(self.watchers.statistics.total)
         if not caller.view.everywhere:
-            rows = [row for row in rows if row["name"] in self.seen(caller)]
+            rows = [row for row in rows if self.sees(caller, row["name"])]
         return JSONResponse({"model_stats": rows})
 
     async def model_statistics(self, request: Request) -> Response:
@@ -244,6 +249,8 @@ class Inference:
     ) -> tuple[Predictor, Arrays]:
         """Which version answers a request, and what it says."""
         call.id = asked.id[:LONGEST_ID] or call.id
+        seconds = protocol.time_given(asked)
+        call.deadline = None if seconds is None else call.begin + seconds
         predictor = call.choose(served, version)
         if asked.outputs is not None:
             task = predictor.task
@@ -312,13 +319,18 @@ class Inference:
         begin = time.perf_counter()
         key = self.answers.key(predictor, rows)
         if key is None:
-            return await self.batcher.predict(predictor, rows, batches=call.batches)
+            return await self._computed(call, predictor, rows)
         known = self.answers.get(key)
         call.cached, call.lookup = known is not None, time.perf_counter() - begin
         if known is None:
-            known = await self.batcher.predict(predictor, rows, batches=call.batches)
+            known = await self._computed(call, predictor, rows)
             self.answers.put(key, known)
         return known
+
+    async def _computed(self, call: Call, predictor: Predictor, rows: Sequence[Any]) -> Arrays:
+        return await self.batcher.predict(
+            predictor, rows, deadline=call.deadline, batches=call.batches
+        )
 
     async def _named(self, request: Request) -> tuple[Served, Predictor]:
         """What is loaded under the path's name, and the version that the path names."""

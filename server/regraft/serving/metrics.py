@@ -46,8 +46,8 @@ FAMILIES = {
     "regraft_cached": Family("Requests whose answer was kept."),
     "regraft_request_seconds": Family("Request to answer, in the replica.", bounds=SECONDS),
     "regraft_queue_seconds": Family("Waiting for a batch.", bounds=SECONDS),
-    "regraft_batch_rows": Family("Rows of a batch.", bounds=ROWS),
-    "regraft_batch_seconds": Family("Computing a batch.", bounds=SECONDS),
+    "regraft_batch_rows": Family("Rows of a batch, of each endpoint in it.", bounds=ROWS),
+    "regraft_batch_seconds": Family("Computing a batch, of each endpoint in it.", bounds=SECONDS),
     "regraft_shadow_seconds": Family("Computing a copy of a request by a shadow.", bounds=SECONDS),
     "regraft_shadow_rows": Family(
         "Rows of copies, by whether a shadow answered them alike.", (*ENDPOINT, "outcome")
@@ -68,10 +68,10 @@ class Metrics:
         self.lock = Lock()
 
     def batch(self, record: BatchRecord) -> None:
-        only = next(iter(record.endpoints)) if len(record.endpoints) == 1 else (SEVERAL, "")
         with self.lock:
-            self._observe("regraft_batch_rows", only, record.rows)
-            self._observe("regraft_batch_seconds", only, record.seconds)
+            for of in record.endpoints:
+                self._observe("regraft_batch_rows", of, record.rows)
+                self._observe("regraft_batch_seconds", of, record.seconds)
             for part in record.parts:
                 self._observe("regraft_queue_seconds", (part.name, part.version), part.queued)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from regraft.plugins import Plugins
 from regraft.registry.endpoint_table import EndpointTable, Route, revisions, stopping
 from regraft.registry.home import Home
 from regraft.registry.manifest import Manifest
-from regraft.serving.memory import BackboneMemory
+from regraft.serving.memory import BackboneMemory, give_back
 from regraft.serving.predictor import Opener, Predictor
 from regraft.serving.rollout import Served
 from regraft.serving.sessions import Runtime
@@ -148,7 +147,8 @@ class Pool:
             wanted = {(one.name, one.version) for route in table.routes for one in route.versions()}
             self.failures = {key: self.failures[key] for key in self.failures.keys() & wanted}
         ours = [route for route in self.routes.values() if self._ours(route)]
-        self._keep({route.name for route in ours})
+        if self._keep({route.name for route in ours}):
+            await asyncio.to_thread(give_back)
         for route in ours:
             if self._differs(route):
                 await self._bring(route)
@@ -160,17 +160,16 @@ class Pool:
             return True
         return time.monotonic() - self.visited.get(route.name, float("-inf")) < VISIT_SECONDS
 
-    def _keep(self, names: set[str]) -> None:
-        """Drop what is not ours any more; what has just become somebody else's stays for a while,
-        since some requests still find their way here."""
+    def _keep(self, names: set[str]) -> bool:
+        """Drop what is not ours any more, and say whether there was some; what has just become
+        somebody else's stays for a while, since some requests still find their way here."""
         moved = (self.served.keys() - names) & self.routes.keys() - self.visited.keys()
         self.visited |= dict.fromkeys(moved, time.monotonic())
         gone = self.served.keys() - names - moved
         for name in gone:
             del self.served[name]
             self.visited.pop(name, None)
-        if gone:
-            gc.collect()
+        return bool(gone)
 
     def _differs(self, route: Route) -> bool:
         """Whether what is loaded is not what the route wants."""
@@ -193,7 +192,7 @@ class Pool:
         gone = known is not None and any(one not in found.predictors for one in known.predictors)
         del known
         if gone:
-            gc.collect()
+            await asyncio.to_thread(give_back)
         await self._tell()
 
     async def _last(self, route: Route) -> Predictor | None:
@@ -239,8 +238,11 @@ class Pool:
         """Load and warm. Only the entry point of the version's own task is imported."""
         manifest = Manifest.load(route.manifest, self.opener.blobs)
         self.opener.plugins.require(manifest.task.entry_point)
+        known = set(self.opener.backbones)
         predictor = self.opener.open(route)
         predictor.warm_up()
+        if not known.issuperset(self.opener.backbones):
+            give_back()  # To open a backbone takes twice the memory that it has then.
         return predictor
 
 

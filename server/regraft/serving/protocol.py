@@ -73,6 +73,15 @@ class InferRequest:
     size: int = 0
 
 
+def time_given(request: InferRequest) -> float | None:
+    """For how long the client waits (s), as Triton's parameter `timeout` says in microseconds; None
+    or 0 is for ever."""
+    micros = _field(request.parameters, "timeout", int, 0)
+    if micros < 0:
+        raise BadRequestError("'timeout' must be a number of microseconds, or 0.")
+    return micros / 1e6 or None
+
+
 @dataclass(frozen=True)
 class InferResponse:
     """The body of a response, and the headers that tell how to read it."""
@@ -253,7 +262,7 @@ def decode_content(body: bytes, encoding: str | None, limit: int) -> bytes:
     )
 
 
-def _field(record: JSON, key: str, kind: type[T], default: D) -> T | D:
+def _field(record: Mapping[str, Any], key: str, kind: type[T], default: D) -> T | D:
     value = record.get(key)
     if value is None:
         return default

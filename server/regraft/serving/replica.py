@@ -22,7 +22,7 @@ from regraft.identity.pace import paced
 from regraft.identity.tokens import Issuer
 from regraft.logs import log_lines
 from regraft.registry.home import Home
-from regraft.serving.batcher import Batcher, Limits
+from regraft.serving.batcher import Batcher
 from regraft.serving.entry import SOCKET_PATH, Entry
 from regraft.serving.grpc_service import SERVICES, GRPCService
 from regraft.serving.http import build_app
@@ -35,6 +35,7 @@ from regraft.serving.sessions import Runtime
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import Afterwards, Several
 from regraft.serving.traces import traces_wanted
+from regraft.serving.waiting import Limits
 
 log = logging.getLogger("regraft.serving")
 

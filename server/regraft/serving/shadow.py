@@ -7,10 +7,11 @@ from typing import Any
 
 from regraft.contract import Arrays
 from regraft.errors import OverloadedError
-from regraft.serving.batcher import Batcher, Batches
+from regraft.serving.batcher import Batcher
 from regraft.serving.call import agreement
 from regraft.serving.predictor import Predictor
 from regraft.serving.telemetry import ShadowRecord, Telemetry
+from regraft.serving.waiting import Batches
 
 log = logging.getLogger("regraft.serving")
 

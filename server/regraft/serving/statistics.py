@@ -32,9 +32,9 @@ each bin of each figure of its profile."""
 DAY = 86400
 OURS = (TRIAL, INPUTS)
 """What the protocol does not know."""
-OTHERS = (501, 503)
-"""Statuses that say nothing of the version: what is asked for cannot be had of it, or the replica
-has too much to do."""
+OTHERS = (501, 503, 504)
+"""Statuses that say nothing of the version: what is asked for cannot be had of it, the replica
+has too much to do, or the client did not want to wait."""
 LEFT = 499
 """The status of a request whose client left: neither a success nor a failure."""
 
