@@ -12,6 +12,10 @@ from regraft_tabular.columns import Row, encode, learn_columns, size_of
 ROUNDS, TREES = 100, 2000
 """Of boosting, and trees at most, of which each round takes one a class."""
 
+LEAF = 20
+"""Rows of a leaf at least, or of fewer rows than its square a share: with that of scikit-learn a
+table of less than forty rows cannot be split at all."""
+
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learns its columns from the rows that it is fitted on."""
@@ -24,7 +28,10 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.unique(targets)
         rounds = max(10, min(ROUNDS, TREES // len(self.classes_)))
         self.model_ = HistGradientBoostingClassifier(
-            max_iter=rounds, random_state=self.seed, early_stopping=False
+            max_iter=rounds,
+            min_samples_leaf=max(1, min(LEAF, len(rows) // LEAF)),
+            random_state=self.seed,
+            early_stopping=False,
         )
         self.model_.fit(self._values(rows), targets)
         return self

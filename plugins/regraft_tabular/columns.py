@@ -1,5 +1,6 @@
 """Columns as numbers: what is learnt of them from training rows, and how a row is encoded."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,10 @@ import numpy as np
 
 from regraft import Inputs
 
+ABSENT = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>", "?", "-")
+"""How files spell, in capitals too, that a number is not known; in a category they are values."""
+FRACTION = re.compile(r"-?(0|[1-9]\d*)\.\d+")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 MOST_VALUES = 50
 """Of a category; rarer values are encoded as none."""
 NUMBERS = 0.95
@@ -23,8 +28,8 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class TableInputs(Inputs):
     """`values` [batch, width]: the columns one after another, then zeros. A column is a record of
-    its name and kind: of numbers with mean, deviation and whether some are missing; of a category
-    with its values."""
+    its name and kind: of numbers with mean, deviation, whether some are missing, and what a comma
+    stands for if there is one; of a category with its values."""
 
     columns: list[dict[str, Any]]
     width: int
@@ -39,15 +44,27 @@ def learn_columns(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _column(name: str, cells: Sequence[Any]) -> dict[str, Any] | None:
     present = [cell for cell in cells if cell not in (None, "")]
-    numbers = [number for cell in present if (number := as_number(cell)) is not None]
-    if present and len(numbers) >= NUMBERS * len(present):
-        return _numbers(name, np.array(numbers), len(numbers) < len(cells))
+    known = [cell for cell in present if str(cell).strip().lower() not in ABSENT]
+    comma = _comma(known)
+    numbers = [number for cell in known if (number := as_number(cell, comma)) is not None]
+    if known and len(numbers) >= NUMBERS * len(known):
+        column = _numbers(name, np.array(numbers), len(numbers) < len(cells))
+        return column if column is None or comma is None else {**column, "comma": comma}
     counts = Counter(spelt(cell) for cell in present)
     telling = len(counts) > 1 and (len(counts) < len(present) or len(counts) <= 2)
     if not telling:
         return None
     kept = sorted(value for value, _ in counts.most_common(MOST_VALUES))
     return {"name": name, "kind": "category", "values": kept}
+
+
+def _comma(cells: Sequence[Any]) -> str | None:
+    """What a comma in a number stands for: nothing, between thousands, or a point; None where no
+    cell has one."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str) and "," in cell]
+    if not texts:
+        return None
+    return "" if all(THOUSANDS.fullmatch(text) for text in texts) else "."
 
 
 def _numbers(name: str, values: Any, missing: bool) -> dict[str, Any] | None:
@@ -65,18 +82,22 @@ def _numbers(name: str, values: Any, missing: bool) -> dict[str, Any] | None:
 
 
 def spelt(cell: Any) -> str:
-    """One text for equal values, from a file or from JSON: true, 2, a text in NFC."""
-    if isinstance(cell, bool):
-        return str(cell).lower()
+    """One text for equal values, from a file or from JSON: true, 2, a text in NFC without spaces
+    around it."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return unicodedata.normalize("NFC", str(cell))
+    text = unicodedata.normalize("NFC", str(cell)).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    return spelt(float(text)) if isinstance(cell, str) and FRACTION.fullmatch(text) else text
 
 
-def as_number(cell: Any) -> float | None:
-    """A finite number, or None."""
+def as_number(cell: Any, comma: str | None = None) -> float | None:
+    """A finite number, or None; in a text this stands for each comma."""
     if isinstance(cell, bool):
         return float(cell)
+    if isinstance(cell, str) and comma is not None:
+        cell = cell.replace(",", comma)
     try:
         number = float(cell)
     except (TypeError, ValueError, OverflowError):
@@ -106,7 +127,8 @@ def encode(rows: Sequence[Row], columns: Sequence[Mapping[str, Any]], width: int
 
 def _number(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
     """Standardised, and 1 where it is missing."""
-    numbers = np.array([np.nan if (n := as_number(cell)) is None else n for cell in cells])
+    comma = column.get("comma")
+    numbers = np.array([np.nan if (n := as_number(cell, comma)) is None else n for cell in cells])
     scaled = np.nan_to_num((numbers - column["mean"]) / column["deviation"])
     parts = [np.clip(scaled, -FARTHEST, FARTHEST)]
     if column["missing"]:
@@ -115,7 +137,7 @@ def _number(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
 
 
 def _category(cells: Sequence[Any], column: Mapping[str, Any]) -> Any:
-    known = {value: position for position, value in enumerate(column["values"])}
+    known = {spelt(value): position for position, value in enumerate(column["values"])}
     block = np.zeros((len(cells), len(known)))
     for row, cell in enumerate(cells):
         if spelt(cell) in known:

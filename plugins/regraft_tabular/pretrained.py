@@ -18,6 +18,7 @@ from regraft import (
     Reference,
     SourceModel,
     SourceOptions,
+    numbers_rows,
 )
 from regraft_tabular.columns import encode, learn_columns, size_of
 from regraft_tabular.source import table_inputs
@@ -119,6 +120,9 @@ def _read(path: Path, label: str) -> tuple[list[dict[str, str]], list[str]]:
     ragged = [number for number, row in enumerate(rows, 1) if None in row]
     if ragged:
         raise InvalidInputError(f"Row {ragged[0]} of {path} has more cells than the header.")
+    for name in [name for name in rows[0] if numbers_rows(name, [row[name] for row in rows])]:
+        for row in rows:
+            del row[name]
     labels = [row.pop(label) for row in rows]
     if len(set(labels)) < 2:
         raise InvalidInputError(f"Every row of {path} has the same '{label}'.")

@@ -68,7 +68,8 @@ class TextClassification(Classification):
         return tokenizer
 
     def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
-        encodings = self.tokenizer.encode_batch_fast(list(rows))
+        # As data sets are: what is served may be composed otherwise.
+        encodings = self.tokenizer.encode_batch_fast([normalize("NFC", row) for row in rows])
         arrays = {
             "input_ids": np.array([e.ids for e in encodings], dtype=np.int64),
             "attention_mask": np.array([e.attention_mask for e in encodings], dtype=np.int64),

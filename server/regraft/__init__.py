@@ -35,6 +35,7 @@ from regraft.reference import (
     SourceOptions,
     TrainablePixelOptions,
 )
+from regraft.row_numbers import numbers_rows
 
 __version__ = "0.1.0"
 
@@ -74,4 +75,5 @@ __all__ = [
     "TransferStrategy",
     "UnsupportedError",
     "hookimpl",
+    "numbers_rows",
 ]

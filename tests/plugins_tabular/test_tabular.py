@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft.data.load import load_dataset
+from regraft.domain import AdaptationSpec
 from regraft.errors import DataError, InvalidInputError
 from regraft.plugins import Plugins
+from regraft.settings import Settings
 from regraft.testing import check_source_model
+from regraft_tabular.baseline import boosted_trees
 from regraft_tabular.classification import TabularClassification, one_against_others
-from regraft_tabular.columns import as_number, encode, learn_columns, size_of
+from regraft_tabular.columns import as_number, encode, learn_columns, size_of, spelt
 from regraft_tabular.pretrained import RelatedTable
 from regraft_tabular.source import table_inputs
 
@@ -31,6 +35,65 @@ def test_columns_that_tell_something_are_kept() -> None:
     ]
     assert (columns[0]["mean"], columns[0]["deviation"], columns[0]["missing"]) == (40, 10, True)
     assert size_of(columns) == 2 + 2 + 2
+
+
+@pytest.mark.parametrize("absent", ["NA", "nan", "?", "null"])
+def test_unknown_numbers_however_spelt_leave_a_column_of_numbers(absent: str) -> None:
+    cells = ["1.5", absent, "2.5", absent, "3.5"]
+    (column,) = learn_columns([{"size": cell} for cell in cells])
+    assert (column["kind"], column["mean"], column["missing"]) == ("number", 2.5, True)
+    assert encode([{"size": absent}], [column], 2).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "mean"),
+    [(["1,5", "2,5", "3"], 7 / 3), (["1,500", "2,500", "3"], 4003 / 3), (["1,500", "2,5"], 2.0)],
+)
+def test_commas_in_numbers_are_understood(cells: list[str], mean: float) -> None:
+    (column,) = learn_columns([{"size": cell} for cell in cells])
+    assert (column["kind"], column["mean"]) == ("number", pytest.approx(mean))
+    values = encode([{"size": cell} for cell in cells], [column], 1)[:, 0]
+    assert values.mean() == pytest.approx(0, abs=1e-6)
+    assert np.ptp(values) > 1
+
+
+def test_one_value_has_one_spelling_in_file_and_request() -> None:
+    file = [" Private", "True", "1.0", "0.50", "007", "NA"]
+    asked = ["Private", True, 1, 0.5, "007", "NA"]
+    assert [spelt(cell) for cell in file] == [spelt(cell) for cell in asked]
+    assert spelt("007") == "007"
+    column = {"name": "work", "kind": "category", "values": [" Private", " State-gov"]}
+    assert encode([{"work": "Private"}], [column], 2).tolist() == [[1, 0]], "as it was stored"
+
+
+def test_an_index_of_the_rows_is_no_feature(tmp_path: Path) -> None:
+    rows = [(n + 1, n % 7, "ab"[n >= 20]) for n in range(40)]
+    text = "\n".join([",x,label", *(f"{i},{x},{label}" for i, x, label in rows)])
+    for header in ("", "rownames"):
+        (tmp_path / "d.csv").write_text(header + text)
+        spec = AdaptationSpec(name="x", source="plain-table", data=str(tmp_path / "d.csv"))
+        data = load_dataset(spec, TabularClassification, Settings())
+        assert set(data.train.inputs[0]) == {"x"}
+        assert f"it only numbers the rows: the column '{header}'" in data.notes[0]
+    related = RelatedTable("r", tmp_path / "d.csv", "label")
+    assert [column["name"] for column in related.columns] == ["x"]
+
+
+def test_nothing_but_an_index_is_no_table(tmp_path: Path) -> None:
+    lines = ["id,label", *(f"{n},{'ab'[n % 2]}" for n in range(20))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    spec = AdaptationSpec(name="x", source="plain-table", data=str(tmp_path / "d.csv"))
+    with pytest.raises(DataError, match="beside the label and the rows' numbers"):
+        load_dataset(spec, TabularClassification, Settings())
+
+
+def test_trees_split_a_small_table() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(30, 3))
+    rows = [{f"c{n}": str(v) for n, v in enumerate(row)} for row in values]
+    targets = (values[:, 0] > 0).astype(int)
+    fitted = boosted_trees(0).fit(rows, targets)
+    assert (fitted.predict_proba(rows).argmax(1) == targets).mean() > 0.9
 
 
 def test_rows_become_numbers() -> None:
@@ -182,10 +245,6 @@ def test_cancer_is_told_and_both_kinds_of_error_are_reported(
 
 
 def test_column_of_the_input_cannot_be_named(cancer: dict[str, Path]) -> None:
-    from regraft.data.load import load_dataset
-    from regraft.domain import AdaptationSpec
-    from regraft.settings import Settings
-
     spec = AdaptationSpec(
         name="x", data=str(cancer["few"]), source="plain-table", input_column="mean_radius"
     )
@@ -205,11 +264,7 @@ def test_values_of_json_are_those_of_a_file() -> None:
 
 
 def test_other_order_of_columns_is_the_same_row_and_a_lost_column_is_told(tmp_path: Path) -> None:
-    from regraft.data.load import load_dataset
-    from regraft.domain import AdaptationSpec
-    from regraft.settings import Settings
-
-    rows = [(number, number % 7, "ab"[number % 2]) for number in range(30)]
+    rows = [(3 * number, number % 7, "ab"[number % 2]) for number in range(30)]
     files = {
         "data": ["x,y,label", *(f"{x},{y},{label}" for x, y, label in rows)],
         "same": ["y,x,label", *(f"{y},{x},{label}" for x, y, label in rows[:10])],

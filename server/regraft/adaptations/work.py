@@ -217,7 +217,9 @@ def _known(
     work: Work, names: Sequence[str], part: Examples
 ) -> tuple[list[str], list[Array | None]]:
     """The key of each name, and what the cache holds under it."""
-    cache, encoding = _cache(work), work.inputs.key
+    owner = work.context.plugins.owner(work.context.plugins.tasks, work.request.spec.task)
+    encoding = f"{work.request.spec.task} {owner.distribution} {owner.version} {work.inputs.key}"
+    cache = _cache(work)
     keys = [features_key(name, encoding, part.identities) for name in names]
     return keys, [cache.get(key) for key in keys]
 

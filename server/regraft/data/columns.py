@@ -7,6 +7,7 @@ from regraft.contract import Columns
 from regraft.data.table import Table
 from regraft.domain import AdaptationSpec
 from regraft.errors import DataError, Problem
+from regraft.row_numbers import numbers_rows
 
 FEWER = 2
 """Of two unnamed columns, the label has at most this part (a half) of the other's values."""
@@ -22,6 +23,8 @@ class Roles:
     guessed: bool = False
     records: tuple[str, ...] = ()
     """The columns of a record, where rows are records."""
+    numbering: tuple[str, ...] = ()
+    """Columns that are left out, since they number the rows."""
 
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in (self.input, self.label, self.group) if name)
@@ -60,8 +63,12 @@ def _of_records(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
         raise _ambiguous(table, "cannot tell which column is the label")
     if len(free) < 2:
         raise _ambiguous(table, "there is no column beside the label")
-    names = tuple(name for name in free if name != label)
-    return Roles("", label, spec.group_column, records=names)
+    rest = [name for name in free if name != label]
+    numbering = tuple(name for name in rest if numbers_rows(name, table.cells(name)))
+    names = tuple(name for name in rest if name not in numbering)
+    if not names:
+        raise _ambiguous(table, "there is no column beside the label and the rows' numbers")
+    return Roles("", label, spec.group_column, records=names, numbering=numbering)
 
 
 def check_present(table: Table, names: Iterable[str | None]) -> None:

@@ -71,6 +71,9 @@ def load_dataset(
         notes = [*_class_notes(files, labels, _main(spec)), *notes]
     if roles.guessed:
         notes = [_guess(roles), *notes]
+    if roles.numbering:
+        listed = ", ".join(f"'{name}'" for name in roles.numbering)
+        notes = [f"left out, since it only numbers the rows: the column {listed}", *notes]
     return DataSet(
         **parts,
         labels=labels,

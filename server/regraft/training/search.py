@@ -2,6 +2,7 @@
 get theirs."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ SCORE, LOSS, SECONDS = "score", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
-_OURS = f"{RunFailedError.__module__}.{RunFailedError.__name__}: "
+_OURS = re.compile(rf"{RunFailedError.__module__}\.\w+: ")
 """Before the reason of a training that failed for one."""
 
 
@@ -87,8 +88,8 @@ def search(what: Search) -> list[Result]:
 
 def _halving() -> ASHAScheduler:
     return ASHAScheduler(
-        metric=SCORE,
-        mode="max",
+        metric=LOSS,  # Of few rows it tells more than a score.
+        mode="min",
         max_t=MOST_EPOCHS,
         grace_period=GRACE,
         reduction_factor=HALVING,
@@ -99,7 +100,7 @@ def _result(one: Any) -> Result:
     name, metrics = str(one.config["name"]), one.metrics_dataframe
     if one.error is not None or metrics is None or SCORE not in metrics:
         lines = str(one.error or "it did not come to an end").strip().splitlines()
-        return Result(name, None, None, 0.0, 0, lines[-1].removeprefix(_OURS))
+        return Result(name, None, None, 0.0, 0, _OURS.sub("", lines[-1], count=1))
     best = metrics.sort_values([SCORE, LOSS], ascending=[False, True]).iloc[0]
     return Result(
         name,
