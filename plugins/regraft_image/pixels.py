@@ -102,6 +102,8 @@ def pixels(row: Any, inputs: ImageInputs) -> Any:
 def geometry(size: tuple[int, int], inputs: ImageInputs) -> tuple[tuple[int, int], Box]:
     """Width and height of what is cut out of the middle, and the box of it in an image of `size`,
     of which no more is computed: a very long picture costs no more."""
+    if inputs.squash:
+        return (inputs.width, inputs.height), (0, 0, *size)
     scale = inputs.resize / min(size)
     wanted = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     cut = (min(inputs.width, wanted[0]), min(inputs.height, wanted[1]))

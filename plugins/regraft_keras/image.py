@@ -66,7 +66,8 @@ class KerasImage(SourceModel):
         _, height, width, _ = self.shapes[0]
         sides = (height or self.pixels.size, width or self.pixels.size)
         tensor = TensorSpec("pixels", "UINT8", ("batch", *sides, 3))
-        return ImageInputs((tensor,), *sides, self.pixels.resize or max(sides))
+        pixels = self.pixels
+        return ImageInputs((tensor,), *sides, pixels.resize or max(sides), pixels.squash)
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:  # type: ignore[override]

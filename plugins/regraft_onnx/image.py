@@ -33,7 +33,7 @@ class ImageGraph(SourceModel):
         height, width = layout.height or pixels.size, layout.width or pixels.size
         tensor = TensorSpec(self.own("pixels"), "UINT8", ("batch", height, width, 3))
         resize = pixels.resize or max(height, width)
-        self.inputs = ImageInputs((tensor,), height, width, resize)
+        self.inputs = ImageInputs((tensor,), height, width, resize, pixels.squash)
 
     def own(self, name: str) -> str:
         """A name of ours that the graph does not have, even if it was made here."""

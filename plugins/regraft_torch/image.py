@@ -30,7 +30,7 @@ class TorchImage(SourceModel):
         self.pixels = pixels
         side = pixels.size
         tensor = TensorSpec("pixels", "UINT8", ("batch", side, side, 3))
-        self.inputs = ImageInputs((tensor,), side, side, pixels.resize or side)
+        self.inputs = ImageInputs((tensor,), side, side, pixels.resize or side, pixels.squash)
 
     @abstractmethod
     def network(self, feature: Feature | None = None) -> "nn.Module":

@@ -28,6 +28,12 @@ KINDS = (*TOKENS, *MAPS)
 CANDIDATES = 4
 """The last so many layers, each in its forms of pooling."""
 SIZE = 224
+LARGE = 384
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+HALVES = ("vit", "beit", "vit_msn", "ijepa")
+"""Kinds whose mean and deviation are a half where nothing else is said."""
+SQUARE = ("ViT", "DeiT", "Beit")
+"""Image processors for which one number is both sides."""
 
 
 class ImageEncoder(SourceModel):
@@ -59,18 +65,24 @@ class ImageEncoder(SourceModel):
 
     @cached_property
     def pixels(self) -> PixelOptions:
-        """As preprocessor_config.json says."""
+        """As preprocessor_config.json says; without one as most of the kind are."""
         found = self.checkpoint.json("preprocessor_config.json")
         size = _side(found.get("size")) or SIZE
         crop = _side(found.get("crop_size")) if found.get("do_center_crop", True) else None
+        squash = crop is None and _is_square(found)
+        if "crop_pct" in found:  # Of ConvNeXt: large images are squashed, small ones cut.
+            squash = size >= LARGE
+            size, crop = (size, None) if squash else (int(size / found["crop_pct"]), size)
         scale = 1 / float(found.get("rescale_factor", 1 / 255))
         plain = not found.get("do_normalize", True)
-        mean = [0.0] * 3 if plain else found.get("image_mean", [0.5] * 3)
-        deviation = [1.0] * 3 if plain else found.get("image_std", [0.5] * 3)
+        usual = IMAGENET if not found and self.checkpoint.kind not in HALVES else ([0.5], [0.5])
+        mean = [0.0] * 3 if plain else found.get("image_mean", usual[0])
+        deviation = [1.0] * 3 if plain else found.get("image_std", usual[1])
         return PixelOptions.model_validate(
             {
                 "size": crop or size,
                 "resize": max(size, crop or 0),
+                "squash": squash,
                 "mean": [value * scale for value in mean],
                 "deviation": [value * scale for value in deviation],
             }
@@ -80,7 +92,7 @@ class ImageEncoder(SourceModel):
     def inputs(self) -> ImageInputs:  # type: ignore[override]
         side = self.pixels.size
         tensor = TensorSpec("pixels", "UINT8", ("batch", side, side, 3))
-        return ImageInputs((tensor,), side, side, self.pixels.resize or side)
+        return ImageInputs((tensor,), side, side, self.pixels.resize or side, self.pixels.squash)
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:  # type: ignore[override]
@@ -126,6 +138,15 @@ class ImageEncoder(SourceModel):
 
 def layer_of(name: str) -> int:
     return int(name.split("-")[1])
+
+
+def _is_square(found: dict[str, Any]) -> bool:
+    """Whether an image processor brings whole images to a square."""
+    size = found.get("size")
+    if isinstance(size, dict):
+        return "height" in size
+    name = found.get("image_processor_type") or found.get("feature_extractor_type") or ""
+    return str(name).startswith(SQUARE)
 
 
 def _side(size: Any) -> int | None:

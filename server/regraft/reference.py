@@ -87,13 +87,14 @@ class SourceOptions(BaseModel):
 
 class PixelOptions(BaseModel):
     """How an image model wants its pixels: `resize` is the shorter side before the centre of `size`
-    is cut out; mean and deviation are of values from 0 to 255, one number or one a channel (the
-    defaults are ImageNet's)."""
+    is cut out, with `squash` the whole image is brought to `size`; mean and deviation are of values
+    from 0 to 255, one number or one a channel (the defaults are ImageNet's)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     size: Annotated[int, Field(ge=8, le=1024)] = 224
     resize: Annotated[int, Field(ge=8, le=2048)] | None = None
+    squash: bool = False
     mean: Channels = (123.675, 116.28, 103.53)
     deviation: Channels = (58.395, 57.12, 57.375)
 

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from regraft.contract import SourceModel
 from regraft.errors import InvalidInputError
 from regraft.plugins import Plugins
 from regraft.testing import check_source_model
+from regraft_image.pixels import pixels
 from regraft_transformers.image import ImageEncoder
 
 PATCHES = {
@@ -93,6 +96,45 @@ def test_pixels_are_prepared_as_the_folder_says(tmp_path: Path, plugins: Plugins
     assert other.pixels.mean == pytest.approx((25.5, 51, 76.5))
     assert (other.inputs.height, other.inputs.resize) == (36, 36)
     assert other.fingerprint() != fingerprint
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("ViT", {"size": {"height": 32, "width": 32}}),
+        ("ViT", {"size": 32, "image_processor_type": "ViTImageProcessor"}),
+        ("ConvNext", {"size": {"shortest_edge": 32}, "crop_pct": 0.875}),
+        ("ConvNext", {"size": {"shortest_edge": 384}, "crop_pct": 0.875}),
+    ],
+)
+def test_images_are_what_their_own_processor_makes_of_them(
+    kind: str, said: dict[str, Any], tmp_path: Path, plugins: Plugins
+) -> None:
+    import transformers
+
+    source = plugins.open_source(str(saved(tmp_path, "vit", PATCHES)))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    source = plugins.open_source(str(tmp_path))
+    ramp = np.linspace(0, 255, 60)[:, None] * np.ones((60, 120))
+    picture = np.stack([ramp, np.linspace(0, 255, 120) * np.ones((60, 1)), 255 - ramp], 2)
+    image = picture.astype(np.uint8)
+    ours = pixels(image, source.inputs).astype(float)
+    processor = getattr(transformers, f"{kind}ImageProcessorPil")
+    made = processor(size=said["size"], **{k: v for k, v in said.items() if k == "crop_pct"})
+    theirs = made(Image.fromarray(image), do_rescale=False, do_normalize=False)["pixel_values"][0]
+    assert ours.shape == (*theirs.shape[1:], 3)
+    assert np.abs(ours - np.moveaxis(np.asarray(theirs, float), 0, 2)).mean() < 3
+
+
+def test_without_a_word_on_pixels_they_are_scaled_as_is_usual(
+    tmp_path: Path, plugins: Plugins
+) -> None:
+    for kind, mean in (("vit", 127.5), ("resnet", 123.675)):
+        folder = saved(tmp_path / kind, kind, KINDS[kind])
+        (folder / "preprocessor_config.json").unlink()
+        source = plugins.open_source(str(folder))
+        assert isinstance(source, ImageEncoder)
+        assert source.pixels.mean[0] == pytest.approx(mean)
 
 
 def test_early_layer_leaves_the_later_ones_out(tmp_path: Path, plugins: Plugins) -> None:

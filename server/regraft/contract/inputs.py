@@ -56,11 +56,13 @@ class TextInputs(Inputs):
 @dataclass(frozen=True)
 class ImageInputs(Inputs):
     """RGB pixels of 0 to 255, [height, width, 3] an image: the shorter side is first brought to
-    `resize` pixels, then the centre is cut out. What else a model wants is inside its graph."""
+    `resize` pixels, then the centre is cut out; or with `squash` the whole image is brought to that
+    height and width. What else a model wants is inside its graph."""
 
     height: int
     width: int
     resize: int
+    squash: bool = False
 
 
 @dataclass(frozen=True)
