@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from regraft import ImageInputs, InvalidInputError, RegraftError
-from regraft_image.pixels import geometry, open_image
+from regraft_image.pixels import geometry, open_image, upright_size
 
 VOID = 255
 """A pixel that is of no class and counts for nothing, as in PASCAL VOC (Everingham et al. 2010)."""
@@ -31,6 +31,20 @@ def mask_problem(content: bytes) -> str | None:
     except (RegraftError, OSError, SyntaxError, ValueError) as error:
         return str(error).removesuffix(".")
     return None
+
+
+def misfit(picture: bytes, mask: bytes) -> str | None:
+    """Why the mask cannot be that of the picture, which is seen upright, or None: it may be larger
+    or smaller, but of the same form."""
+    image, found = open_image(picture), open_image(mask)
+    (width, height), (own_width, own_height) = upright_size(image), found.size
+    if abs(width * own_height - height * own_width) <= max(width, height, own_width, own_height):
+        return None
+    turned = " before its EXIF turn" if found.size == image.size else ""
+    return (
+        f"a mask of {own_width} × {own_height} pixels is of another form than its picture of "
+        f"{width} × {height}{turned and ', and like it' + turned}"
+    )
 
 
 def mask_of(label: str) -> Image.Image:

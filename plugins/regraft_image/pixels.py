@@ -23,6 +23,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """How to undo each EXIF orientation (EXIF 2.32, tag 0x0112)."""
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations whose sides change places."""
 SIDES = (1, 65_500)
 Box = tuple[float, float, float, float]
 NOT_AN_IMAGE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
@@ -69,6 +71,12 @@ def decode(content: bytes, least: int | None = None) -> Image.Image:
         return _rgb(_upright(image))
     except Exception as error:  # damaged metadata makes Pillow raise almost anything
         raise InvalidInputError(f"The image is damaged: {error}.") from error
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height once the image is turned as a camera says; its header is enough."""
+    turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    return (image.height, image.width) if turned else image.size
 
 
 def _upright(image: Image.Image) -> Image.Image:

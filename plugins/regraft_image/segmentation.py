@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regraft import Columns, Feature, TensorSpec
-from regraft_image.masks import VOID, as_png, mask_problem, numbers, small_mask, values_of
+from regraft_image.masks import VOID, as_png, mask_problem, misfit, numbers, small_mask, values_of
 from regraft_image.rows import ImageRows
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class ImageSegmentation(ImageRows):
     @classmethod
     def check_label(cls, content: bytes) -> str | None:
         return mask_problem(content)
+
+    @classmethod
+    def check_pair(cls, value: Any, content: bytes) -> str | None:
+        return misfit(value, content)
 
     @classmethod
     def labels_of(cls, labels: Iterable[str]) -> tuple[str, ...]:

@@ -42,26 +42,44 @@ def _untrained(model: Any) -> Any:
 def ends(model: Any) -> dict[str, tuple[Any, ...]]:
     """The shapes of the layers where a backbone can end, by name, the last first.
 
-    Where branches meet if that happens twice or more, else what activates or pools; a last layer
-    that classifies is left out.
+    Where branches meet if that happens twice or more, and the last that activates or pools; else
+    all that do. Layers at the end that classify are left out.
     """
+    layers = _body(model.layers)
     found = {
         layer.name: tuple(layer.output.shape)
-        for layer in model.layers[:-1]
+        for layer in layers
         if _kind(layer) in ENDING and len(layer.output.shape) in (2, 4)
     }
-    merging = [layer.name for layer in model.layers[:-1] if _kind(layer) in MERGING]
-    chosen = {name: shape for name, shape in found.items() if name in merging}
-    kept = chosen if len(chosen) > 1 else found
-    last = model.layers[-1]
-    if _kind(last) in POOLING:
-        kept[last.name] = tuple(last.output.shape)
+    merging = {layer.name for layer in layers if _kind(layer) in MERGING}
+    last = [*found][-1:]
+    kept = found
+    if len(merging & found.keys()) > 1:
+        kept = {name: shape for name, shape in found.items() if name in merging or name in last}
+    if layers and _kind(layers[-1]) in POOLING:
+        kept[layers[-1].name] = tuple(layers[-1].output.shape)
     if not kept:
         raise InvalidInputError(
             "The Keras model has no layer where a backbone could end: its layers are "
             f"{', '.join(_kind(layer) for layer in model.layers)}."
         )
     return dict(reversed(kept.items()))
+
+
+def _body(layers: list[Any]) -> list[Any]:
+    """The layers without those that make classes of what they say."""
+    body = list(layers)
+    activated = {"Softmax"} | ({"Activation"} if _classifies(body[-1]) else set())
+    if _kind(body[-1]) in activated:
+        body.pop()
+    if body and _kind(body[-1]) == "Dense":
+        body.pop()
+    return body
+
+
+def _classifies(layer: Any) -> bool:
+    function = getattr(layer, "activation", None)
+    return getattr(function, "__name__", "") in ("softmax", "sigmoid")
 
 
 def _kind(layer: Any) -> str:

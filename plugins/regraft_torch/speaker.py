@@ -35,7 +35,7 @@ class SpeakerEncoder(SourceModel):
 
     def fingerprint(self) -> str:
         weights = "random" if self.random else self.entry.weights.sha256
-        return hashlib.sha256(f"resemblyzer {weights} {self.inputs}".encode()).hexdigest()
+        return hashlib.sha256(f"resemblyzer at -30 dB {weights} {self.inputs}".encode()).hexdigest()
 
     def candidates(self, form: Any) -> tuple[Feature, ...]:
         return self.features if form == "pooled" else super().candidates(form)

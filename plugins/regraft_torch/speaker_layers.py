@@ -11,6 +11,9 @@ from regraft_torch.mel import slaney_filters
 from regraft_torch.speaker import LAYERS, RATE, SIZE
 
 WINDOW, HOP, BANDS = 400, 160, 40
+VOLUME, SILENCE = 10 ** (-30 / 20), 10 ** (-80 / 20)
+"""Root mean squares: -30 dB of full scale, to which recordings are raised, and -80, below which
+there is nothing to raise."""
 
 
 class SpeakerLayers(nn.Module):
@@ -30,7 +33,7 @@ class SpeakerLayers(nn.Module):
         self.linear = nn.Linear(SIZE, SIZE) if "embedding" in names else None
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Any:
-        hidden = self.spectrum(samples) @ self.filters
+        hidden = self.spectrum(samples * _gain(samples, lengths)) @ self.filters
         steps = ((lengths + HOP - 1) // HOP).unsqueeze(1)
         mask = (
             (torch.arange(hidden.shape[1], device=lengths.device) < steps)
@@ -55,6 +58,13 @@ class SpeakerLayers(nn.Module):
         length: Tensor = raw.norm(dim=1, keepdim=True)
         unit: Tensor = raw / length.clamp(min=1e-6)
         return unit
+
+
+def _gain(samples: Tensor, lengths: Tensor) -> Tensor:
+    """[B, 1]: what raises a quiet recording to the volume that the network learnt from, as its
+    authors do. Beyond the real samples are zeros."""
+    power = samples.square().sum(1, keepdim=True) / lengths.clamp(min=1).unsqueeze(1)
+    return (VOLUME / power.sqrt().clamp(min=SILENCE)).clamp(min=1)
 
 
 def onnx_lstm(layer: Any, hidden: Tensor) -> Tensor:

@@ -145,3 +145,31 @@ def test_masks_of_one_class_are_refused_with_the_likely_reason(tmp_path: Path) -
     spec = AdaptationSpec(name="x", data=str(tmp_path / "data.csv"), source="any")
     with pytest.raises(DataError, match=r"'0' alone.*255 in a mask is no class"):
         load_dataset(spec, ImageSegmentation, Settings())
+
+
+def upright_jpeg(width: int, height: int, turn: int) -> bytes:
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = turn
+    Image.new("RGB", (width, height)).save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mask", "picture", "reason"),
+    [
+        ((60, 40), upright_jpeg(60, 40, 1), None),
+        ((30, 20), upright_jpeg(60, 40, 1), None),
+        ((40, 60), upright_jpeg(60, 40, 6), None),
+        ((60, 40), upright_jpeg(60, 40, 6), "picture of 40 × 60, and like it before its EXIF turn"),
+        (
+            (10, 300),
+            upright_jpeg(100, 60, 1),
+            "10 × 300 pixels is of another form than its picture",
+        ),
+    ],
+)
+def test_a_mask_has_the_form_of_its_picture(
+    mask: tuple[int, int], picture: bytes, reason: str | None
+) -> None:
+    found = ImageSegmentation.check_pair(picture, png(np.zeros(mask[::-1], np.uint8)))
+    assert found is None if reason is None else reason in str(found)

@@ -140,3 +140,30 @@ def test_missing_extra_is_named(plugins: Plugins, tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").touch()
     with pytest.raises(InvalidInputError, match=r"needs tensorflow.*regraft\[tensorflow\]"):
         plugins.open_source(str(tmp_path))
+
+
+def branching(top: bool) -> Any:
+    """Two sums, then a convolution that is activated, as MobileNetV2 and EfficientNet end."""
+    from regraft_keras.layers import keras
+
+    image = keras.Input((16, 16, 3))
+    state = keras.layers.Conv2D(4, 3, padding="same")(image)
+    for number in (1, 2):
+        more = keras.layers.Conv2D(4, 3, padding="same")(state)
+        state = keras.layers.Add(name=f"sum-{number}")([state, more])
+    state = keras.layers.ReLU(name="last")(keras.layers.Conv2D(12, 1)(state))
+    if top:
+        pooled = keras.layers.Dropout(0.1)(keras.layers.GlobalAveragePooling2D()(state))
+        state = keras.layers.Dense(3, activation="softmax")(pooled)
+    return keras.Model(image, state)
+
+
+@pytest.mark.parametrize("top", [True, False])
+def test_what_the_classifier_is_given_is_an_end_too(top: bool) -> None:
+    from regraft_keras.layers import ends
+
+    assert ends(branching(top)) == {
+        "last": (None, 16, 16, 12),
+        "sum-2": (None, 16, 16, 4),
+        "sum-1": (None, 16, 16, 4),
+    }

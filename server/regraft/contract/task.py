@@ -75,6 +75,11 @@ class Task(ABC):
         return None
 
     @classmethod
+    def check_pair(cls, value: Any, content: bytes) -> str | None:
+        """Why this file cannot be the label of this input, or None; both are usable each."""
+        return None
+
+    @classmethod
     def completed(cls, inputs: Inputs, rows: Sequence[Any]) -> Inputs:
         """The source model's inputs with what only the training rows tell, such as columns."""
         return inputs

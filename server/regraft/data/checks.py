@@ -29,6 +29,8 @@ def read_examples(table: Table, roles: Roles, task: type[Task]) -> Examples:
     if roles.group is not None:
         groups, found = _texts(table, roles.group, "group")
         problems += found
+    if not problems and task.label_suffixes:
+        problems = _unlike(inputs, labels, task)
     if problems:
         raise DataError(table.source, sorted(problems, key=lambda problem: problem.row or 0))
     return Examples(
@@ -69,6 +71,19 @@ def _labels(table: Table, column: str, task: type[Task]) -> tuple[list[str], lis
         for problem in found.problems
     ]
     return [base64.b64encode(content).decode() for content in found.contents], problems
+
+
+def _unlike(inputs: Sequence[Any], labels: Sequence[str], task: type[Task]) -> list[Problem]:
+    """Files that cannot be the labels of their rows."""
+    found = (
+        task.check_pair(value, base64.b64decode(label))
+        for value, label in zip(inputs, labels, strict=True)
+    )
+    return [
+        Problem("unusable-label", f"the label: {reason}", row)
+        for row, reason in enumerate(found, 1)
+        if reason is not None
+    ]
 
 
 def _records(table: Table, roles: Roles) -> tuple[Sequence[Any], tuple[str, ...], list[Problem]]:
