@@ -16,14 +16,15 @@ from regraft.serving.predictions import Predictions
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import RequestRecord, Told
 
-FINE = Seen(requests=1000, faults=1, rows=1000, seconds=5.0, judged=200, right=180)
+FINE = Seen(requests=1000, faults=1, batches={1: (600, 3.0), 16: (100, 3.2)}, judged=200, right=180)
 
 
 @pytest.mark.parametrize(
     ("new", "words"),
     [
         (Seen(requests=20, faults=5), "5 of its 20 requests broke"),
-        (Seen(requests=100, rows=100, seconds=5.0), "A row took it 50 ms, the other version 5 ms"),
+        (Seen(batches={1: (100, 5.0)}), "A row took it 50 ms, the other version 5 ms"),
+        (Seen(batches={16: (10, 1.6)}), "A row took it 10 ms, the other version 2 ms"),
         (Seen(requests=60, judged=60, right=40), "66.7% of 60 answers were right"),
     ],
 )
@@ -38,8 +39,9 @@ def test_a_version_that_does_worse_is_objected_to(new: Seen, words: str) -> None
         Seen(),
         Seen(requests=19, faults=19),
         Seen(requests=40, faults=1),
-        Seen(requests=100, rows=100, seconds=1.9),
-        Seen(requests=49, rows=49, seconds=50.0),
+        Seen(batches={1: (100, 1.4)}),
+        Seen(batches={1: (49, 50.0)}),
+        Seen(batches={16: (4, 50.0), 2: (100, 50.0)}),
         Seen(requests=60, judged=60, right=50),
     ],
 )
@@ -112,6 +114,25 @@ def test_what_cannot_be_had_of_a_version_is_no_fault_of_it(registry: Registry) -
     ask(registry, 2, 501, 30)
     guard.step()
     assert registry.models.endpoint("m").trial is not None
+
+
+def test_what_was_counted_before_is_not_counted_again() -> None:
+    now = Seen(30, 3, {1: (20, 2.0), 2: (5, 1.0)})
+    assert now.since(Seen(10, 1, {1: (15, 1.5)})) == Seen(20, 2, {1: (5, 0.5), 2: (5, 1.0)})
+    assert now.since(Seen(10, 1, {4: (1, 1.0)})) == now, "the server began anew"
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_who_answers_is_watched_also_while_another_is_tried(registry: Registry, mode: str) -> None:
+    registry.models.publish("m", Blob("c" * 64, 1), {}, promote=False)
+    registry.models.promote("m", 2)
+    registry.rollouts.try_out("m", 3, mode, 0.5)
+    guard = Guard(registry)
+    guard.step()
+    ask(registry, 1, 200, 30), ask(registry, 2, 500, 30)
+    guard.step()
+    endpoint = registry.models.endpoint("m")
+    assert (endpoint.version, endpoint.trial) == (1, None)
 
 
 def test_a_trial_that_ends_does_not_end_the_watch_on_who_answers(registry: Registry) -> None:

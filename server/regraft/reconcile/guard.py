@@ -6,7 +6,7 @@ answers beside it is measured over the same time; what answered before it, over 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -24,35 +24,40 @@ WATCHED_SECONDS = 600.0
 LEAST_REQUESTS = 20
 MORE_FAULTS = 0.02
 """Broken requests more than the other version has, as a share, that are put up with."""
-LEAST_TIMED = 50
+LEAST_TIMED, LEAST_BATCHES = 50, 5
+"""Rows that are timed of both versions, and batches of one size."""
 SLOWER = 3.0
 """How many times as long a row may take to compute, if it is also `SLOWER_SECONDS` longer."""
-SLOWER_SECONDS = 0.02
+SLOWER_SECONDS = 0.005
 MOVES = ("publish", "promote", "rollback")
 LEAST_JUDGED = 30
-COUNTED = ("requests", "faults", "rows", "seconds")
-"""What replicas count, from the start of the server on."""
+Batches = Mapping[int, tuple[int, float]]
+"""By their rows, how many batches there were and the time that they took in all (s)."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What has been seen of a version: requests, those that broke, the rows that were computed and
-    the time that took in all (s), and of those whose true label came back how many were right."""
+    """What has been seen of a version: requests, those that broke, batches, and of the rows whose
+    true label came back how many were right. All but the last is counted from the start of the
+    server on."""
 
     requests: int = 0
     faults: int = 0
-    rows: int = 0
-    seconds: float = 0.0
+    batches: Batches = field(default_factory=dict)
     judged: int = 0
     right: int = 0
 
     def since(self, before: "Seen") -> "Seen":
         """What came after `before`; all of it where counts have begun anew, as they do with the
         server."""
-        now, then = vars(self), vars(before)
-        if any(now[name] < then[name] for name in COUNTED):
+        requests, faults = self.requests - before.requests, self.faults - before.faults
+        batches = dict(self.batches)
+        for size, (count, seconds) in before.batches.items():
+            now = batches.get(size, (0, 0.0))
+            batches[size] = now[0] - count, now[1] - seconds
+        if min(requests, faults, *(count for count, _ in batches.values())) < 0:
             return self
-        return replace(self, **{name: now[name] - then[name] for name in COUNTED})
+        return replace(self, requests=requests, faults=faults, batches=batches)
 
 
 def objection(new: Seen, old: Seen) -> str | None:
@@ -76,9 +81,19 @@ def _breaks(new: Seen, old: Seen) -> str | None:
 
 
 def _drags(new: Seen, old: Seen) -> str | None:
-    if min(new.rows, old.rows) < LEAST_TIMED:
+    """By batches of one size: a row of a large batch takes less time, and who is asked seldom has
+    small ones."""
+    rows, ours, theirs = 0, 0.0, 0.0
+    for size in new.batches.keys() & old.batches.keys():
+        (count, seconds), (other_count, other_seconds) = new.batches[size], old.batches[size]
+        both = min(count, other_count)
+        if both >= LEAST_BATCHES:
+            rows += both * size
+            ours += both * seconds / count
+            theirs += both * other_seconds / other_count
+    if rows < LEAST_TIMED:
         return None
-    ours, theirs = new.seconds / new.rows, old.seconds / old.rows
+    ours, theirs = ours / rows, theirs / rows
     if ours < SLOWER * theirs or ours - theirs < SLOWER_SECONDS:
         return None
     return f"A row took it {ours * 1e3:.0f} ms, the other version {theirs * 1e3:.0f} ms."
@@ -126,7 +141,7 @@ class Guard:
     def step(self) -> None:
         """Take back what should not go on."""
         endpoints = self.registry.models.endpoints()
-        watches = [watch for one in endpoints if (watch := self._watch(one))]
+        watches = [watch for one in endpoints for watch in self._watches(one)]
         self.before = {watch: seen for watch, seen in self.before.items() if watch in watches}
         counts = Statistics(self.registry.home.statistics).summed() if watches else {}
         for watch in watches:
@@ -148,16 +163,13 @@ class Guard:
         if why is not None:
             self.registry.models.roll_back(name, watch.new, why)
 
-    def _watch(self, one: Endpoint) -> Watch | None:
+    def _watches(self, one: Endpoint) -> Iterator[Watch]:
         trial = one.trial
-        if trial is not None:
-            if trial.mode != CANARY:
-                return None
-            return Watch(one.name, trial.version, one.version, trial.since, beside=True)
+        if trial is not None and trial.mode == CANARY:
+            yield Watch(one.name, trial.version, one.version, trial.since, beside=True)
         fresh = self.clock() - one.changed.astimezone(UTC).timestamp() < WATCHED_SECONDS
-        if one.previous is None or not fresh or self._went_back(one):
-            return None
-        return Watch(one.name, one.version, one.previous, one.changed, beside=False)
+        if one.previous is not None and fresh and not self._went_back(one):
+            yield Watch(one.name, one.version, one.previous, one.changed, beside=False)
 
     def _went_back(self, one: Endpoint) -> bool:
         """Whether the version that answers is one to which the endpoint was rolled back. That a
@@ -172,13 +184,15 @@ def _seen(counts: JSON | None, labels: Judged | None) -> Seen:
     judged, right = labels or (0, 0)
     if counts is None:
         return Seen(judged=judged, right=right)
-    batches = counts["batch_stats"]
+    batches = {
+        int(size): (steps["compute_infer"]["count"], sum(one["ns"] for one in steps.values()) / 1e9)
+        for size, steps in counts["batch_stats"].items()
+    }
     success, failed = counts["inference_stats"]["success"], counts["inference_stats"]["fail"]
     return Seen(
         requests=success["count"] + failed["count"],
         faults=counts[TRIAL]["faults"],
-        rows=sum(int(size) * steps["compute_infer"]["count"] for size, steps in batches.items()),
-        seconds=sum(step["ns"] for steps in batches.values() for step in steps.values()) / 1e9,
+        batches=batches,
         judged=judged,
         right=right,
     )
