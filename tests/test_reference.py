@@ -32,7 +32,9 @@ def test_pixel_options_are_one_number_or_three() -> None:
 
 @pytest.mark.parametrize("options", ["mean=1,2", "deviation=-1", "size=big", "other=1"])
 def test_wrong_options_are_refused_beside_the_right_ones(options: str) -> None:
-    with pytest.raises(InvalidInputError, match="Options of this reference: size, resize, mean"):
+    with pytest.raises(
+        InvalidInputError, match="Options of this reference: size, resize, squash, mean"
+    ):
         Reference.parse(f"x?{options}").read(PixelOptions)
 
 
