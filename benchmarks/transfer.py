@@ -3,7 +3,7 @@
 `python -m benchmarks.transfer --data tweets stamps tones --rows 8 32 200 --seeds 3`. Each trial
 learns in this process on so many threads; the accuracy is that of the test part, the seconds are
 those of the processor, to learn. What is already in `--out` is not measured again: the whole takes
-hours, and `benchmarks/measured/transfer.jsonl` has what was measured, with one thread.
+hours, and `benchmarks/measured/transfer.jsonl` has what was measured so far, with one thread.
 `auto` takes one by these trials' validation losses and lets it learn from all labels; it costs that
 and all of its candidates, of which ASHA ends some within a budget.
 """
