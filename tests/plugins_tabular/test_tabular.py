@@ -83,7 +83,9 @@ def test_nothing_but_an_index_is_no_table(tmp_path: Path) -> None:
     lines = ["id,label", *(f"{n},{'ab'[n % 2]}" for n in range(20))]
     (tmp_path / "d.csv").write_text("\n".join(lines))
     spec = AdaptationSpec(name="x", source="plain-table", data=str(tmp_path / "d.csv"))
-    with pytest.raises(DataError, match="beside the label and the rows' numbers"):
+    with pytest.raises(
+        DataError, match="beside the label and 'id', which numbers the rows: a row needs"
+    ):
         load_dataset(spec, TabularClassification, Settings())
 
 

@@ -62,13 +62,22 @@ def _of_records(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
     if label is None:
         raise _ambiguous(table, "cannot tell which column is the label")
     if len(free) < 2:
-        raise _ambiguous(table, "there is no column beside the label")
+        raise _nothing(table, "the label")
     rest = [name for name in free if name != label]
     numbering = tuple(name for name in rest if numbers_rows(name, table.cells(name)))
     names = tuple(name for name in rest if name not in numbering)
     if not names:
-        raise _ambiguous(table, "there is no column beside the label and the rows' numbers")
+        raise _nothing(table, f"the label and {_quoted(numbering)}, which numbers the rows")
     return Roles("", label, spec.group_column, records=names, numbering=numbering)
+
+
+def _nothing(table: Table, known: str) -> DataError:
+    told = f"there is no column beside {known}: a row needs some that tell something"
+    return DataError(table.source, [Problem("ambiguous-columns", told)])
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def check_present(table: Table, names: Iterable[str | None]) -> None:
@@ -131,4 +140,4 @@ def _ambiguous(table: Table, reason: str) -> DataError:
 
 
 def _listed(table: Table) -> str:
-    return ", ".join(f"'{name}'" for name in table.names)
+    return _quoted(table.names)
