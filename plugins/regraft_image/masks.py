@@ -40,10 +40,10 @@ def misfit(picture: bytes, mask: bytes) -> str | None:
     (width, height), (own_width, own_height) = upright_size(image), found.size
     if abs(width * own_height - height * own_width) <= max(width, height, own_width, own_height):
         return None
-    turned = " before its EXIF turn" if found.size == image.size else ""
+    turned = ", and like it before its EXIF turn" if found.size == image.size else ""
     return (
         f"a mask of {own_width} × {own_height} pixels is of another form than its picture of "
-        f"{width} × {height}{turned and ', and like it' + turned}"
+        f"{width} × {height}{turned}"
     )
 
 

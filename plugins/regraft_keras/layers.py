@@ -69,8 +69,7 @@ def ends(model: Any) -> dict[str, tuple[Any, ...]]:
 def _body(layers: list[Any]) -> list[Any]:
     """The layers without those that make classes of what they say."""
     body = list(layers)
-    activated = {"Softmax"} | ({"Activation"} if _classifies(body[-1]) else set())
-    if _kind(body[-1]) in activated:
+    if _kind(body[-1]) == "Softmax" or (_kind(body[-1]) == "Activation" and _classifies(body[-1])):
         body.pop()
     if body and _kind(body[-1]) == "Dense":
         body.pop()

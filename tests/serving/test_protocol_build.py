@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from regraft.contract import Arrays, TensorSpec
+from regraft.serving.model_metadata import tensor_metadata
 from regraft.serving.protocol import (
     InferRequest,
     InferResponse,
@@ -15,7 +16,6 @@ from regraft.serving.protocol import (
     check_outputs,
     choose_outputs,
     error_body,
-    tensor_metadata,
 )
 from regraft.serving.tensors import BadRequestError, datatype_of
 

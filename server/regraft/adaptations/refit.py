@@ -26,8 +26,9 @@ def refit(work: Work, feature: Feature, trained: Trained, run: Runner, directory
     deadline = work.context.deadline
     if deadline is not None and time.time() >= deadline:
         return trained
-    mixed = bool(strategy.ingredients())  # By what the validation part says.
-    if mixed or trained.epochs == 0:
+    if strategy.ingredients():  # They are mixed by what the validation part says.
+        return trained
+    if trained.epochs == 0:  # There was no time for one.
         return trained
     labelled = replace(data, train=data.labelled, validation=data.validation.take([]))
     limits = Limits(deadline, whole=True, epochs=trained.epochs)

@@ -11,7 +11,8 @@ import numpy as np
 from regraft.contract import Array, TensorSpec
 from regraft.errors import UnsupportedError
 from regraft.serving.grpc_messages import CHOICE, MESSAGES
-from regraft.serving.protocol import InferRequest, Output, RequestedOutput, tensor_metadata
+from regraft.serving.model_metadata import tensor_metadata
+from regraft.serving.protocol import InferRequest, Output, RequestedOutput
 from regraft.serving.tensors import (
     BadRequestError,
     check_items,

@@ -20,7 +20,7 @@ from regraft.serving.call import logged
 from regraft.serving.gate import admitted
 from regraft.serving.grpc_messages import HEALTH, INFERENCE, MESSAGES, NOT_SERVING, SERVING
 from regraft.serving.inference import EXTENSIONS, Inference
-from regraft.serving.protocol import PLATFORM
+from regraft.serving.model_metadata import PLATFORM
 
 SERVICES = {
     f"{INFERENCE}.GRPCInferenceService": (

@@ -33,6 +33,7 @@ from regraft.serving.call import Call, recorded, told
 from regraft.serving.departures import Departures
 from regraft.serving.forms import is_form, read_files
 from regraft.serving.gate import caller_of
+from regraft.serving.model_metadata import PLATFORM, model_config, tensor_metadata
 from regraft.serving.pool import Pool
 from regraft.serving.predictor import Predictor
 from regraft.serving.rollout import Served
@@ -145,9 +146,9 @@ class Inference:
             {
                 "name": predictor.name,
                 "versions": served.versions,
-                "platform": protocol.PLATFORM,
-                "inputs": protocol.tensor_metadata(predictor.task.request_tensors()),
-                "outputs": protocol.tensor_metadata(predictor.task.response_tensors()),
+                "platform": PLATFORM,
+                "inputs": tensor_metadata(predictor.task.request_tensors()),
+                "outputs": tensor_metadata(predictor.task.response_tensors()),
             }
         )
 
@@ -162,7 +163,7 @@ class Inference:
     async def config(self, request: Request) -> Response:
         """Triton's extension, as far as it means anything here."""
         _, predictor = await self._named(request)
-        return JSONResponse(protocol.model_config(predictor.name, predictor.task))
+        return JSONResponse(model_config(predictor.name, predictor.task))
 
     async def all_statistics(self, request: Request) -> Response:
         caller = caller_of(request)

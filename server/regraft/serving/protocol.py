@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from regraft.contract import Array, Arrays, Task, TensorSpec
+from regraft.contract import Array, Arrays, TensorSpec
 from regraft.errors import InvalidInputError, TooLargeError, UnsupportedError
 from regraft.serving import strict_json
 from regraft.serving.tensors import (
@@ -28,7 +28,6 @@ from regraft.serving.tensors import (
     to_binary,
 )
 
-PLATFORM = "onnx_onnxv1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 CHUNK = 64 * 1024
 LEAST_COMPRESSED = 1024
@@ -195,39 +194,6 @@ def _classes(wanted: RequestedOutput, array: Array, labels: Sequence[str]) -> Ar
 def error_body(message: str) -> bytes:
     """The protocol's body of every failure."""
     return _dump({"error": message})
-
-
-def tensor_metadata(specs: Sequence[TensorSpec]) -> list[JSON]:
-    """Tensors as model metadata tells them; an axis of variable length is -1."""
-    return [
-        _metadata(
-            spec.name, spec.datatype, [-1 if isinstance(axis, str) else axis for axis in spec.shape]
-        )
-        for spec in specs
-    ]
-
-
-def model_config(name: str, task: Task) -> JSON:
-    """Tensors as Triton's configuration tells them, the rows among their axes."""
-
-    def tensors(specs: Sequence[TensorSpec]) -> list[JSON]:
-        return [
-            {"name": spec["name"], "data_type": _config_type(spec), "dims": spec["shape"]}
-            for spec in tensor_metadata(specs)
-        ]
-
-    return {
-        "name": name,
-        "platform": PLATFORM,
-        "backend": "onnxruntime",
-        "max_batch_size": 0,
-        "input": tensors(task.request_tensors()),
-        "output": tensors(task.response_tensors()),
-    }
-
-
-def _config_type(spec: JSON) -> str:
-    return "TYPE_STRING" if spec["datatype"] == "BYTES" else f"TYPE_{spec['datatype']}"
 
 
 def compressed(body: bytes, accepted: str | None) -> tuple[bytes, str | None]:
