@@ -18,6 +18,7 @@ class MadeUp:
         self.now = 0.0
         self.apps: dict[str, Standing] = {}
         self.prefixes: dict[str, str] = {}
+        self.smallest: dict[str, int] = {}
         self.refused: set[str] = set()
         self.done: list[tuple[str, ...]] = []
 
@@ -29,6 +30,7 @@ class MadeUp:
         if name in self.refused or prefix in others:
             raise ValueError(f"{name} at {prefix} is impossible")
         self.prefixes[name] = prefix
+        self.smallest[name] = placement.min_replicas
         self.apps.setdefault(name, Standing(False, "no CPU is free"))
         self.done.append(("deploy", name, prefix, str(placement.max_replicas)))
 
@@ -107,6 +109,43 @@ def test_the_pool_answers_again_before_the_replicas_go(
     for _ in range(2):
         placer.step()
     assert made_up.done[-1] == ("delete", "m")
+    assert not made_up.apps
+
+
+def test_who_waits_for_a_replica_gets_one_before_the_application_goes(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    """Ray never answers those that wait for a replica of what is deleted: some do after none."""
+    placed(placer, made_up)
+    registry.rollouts.place("m", OWN.model_copy(update={"min_replicas": 0}))
+    placer.step()
+    registry.rollouts.place("m", Placement())
+    placer.step()
+    assert made_up.smallest["m"] == 1
+    made_up.apps["m"] = Standing(False, "its replica starts")
+    for _ in range(3):
+        made_up.now += ROUTED_SECONDS + 1
+        placer.step()
+    assert "m" in made_up.apps, "some may wait"
+    made_up.apps["m"] = Standing(True)
+    placer.step()
+    assert "m" in made_up.apps, "who waited is not yet answered"
+    made_up.now += ROUTED_SECONDS + 1
+    placer.step()
+    assert made_up.done[-1] == ("delete", "m")
+
+
+def test_an_application_that_gets_no_replica_goes_in_the_end(
+    placer: Placer, made_up: MadeUp, registry: Registry
+) -> None:
+    placed(placer, made_up)
+    registry.rollouts.place("m", OWN.model_copy(update={"min_replicas": 0}))
+    placer.step()
+    registry.rollouts.place("m", Placement())
+    placer.step()
+    made_up.apps["m"] = Standing(False, "no CPU is free")
+    made_up.now += TURN_SECONDS + 1
+    placer.step()
     assert not made_up.apps
 
 

@@ -24,7 +24,8 @@ ROUTED_SECONDS = 3.0
 """How long it takes until every entry routes to an application that runs, and until every replica
 of the pool has loaded an endpoint that it is to answer again."""
 TURN_SECONDS = 120.0
-"""For how long an application may keep a hidden prefix that others want, and not run."""
+"""For how long an application may keep a hidden prefix that others want, and not run; and for how
+long one that is to go is kept, for whoever waits for its replica."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Placer:
                 self.registry.rollouts.settle(one.name, placed=False)
         for name in standing:
             if name not in endpoints or not endpoints[name].placement.dedicated:
-                self._take_away(name)
+                self._take_away(name, standing[name])
         self.settled = not standing and not concerned
 
     def _bring_alone(self, one: Endpoint, standing: Mapping[str, Standing]) -> None:
@@ -141,9 +142,21 @@ class Placer:
         if not one.placed:
             self.registry.rollouts.settle(one.name, placed=False, waiting="its replicas start")
 
-    def _take_away(self, name: str) -> None:
-        """Once every replica of the pool answers for it."""
-        since = self.left.setdefault(name, self.clock())
-        if self.clock() - since > ROUTED_SECONDS:
+    def _take_away(self, name: str, standing: Standing) -> None:
+        """Once every replica of the pool answers for it, and nobody waits for a replica of its own.
+
+        Ray never answers who waits for one of an application that is deleted, as some do where it
+        has scaled to none: it gets one first.
+        """
+        known, now = self.known.get(name), self.clock()
+        since = self.left.setdefault(name, now)
+        asked = known is not None and known.prefix == OPEN.format(name)
+        if known and asked and not known.placement.min_replicas:
+            kept = known.placement.model_copy(update={"min_replicas": 1})
+            self.applications.deploy(name, kept, known.prefix)
+            self.known[name] = Deployed(kept, known.prefix, now)
+        elif known and asked and not standing.running and now - known.since < TURN_SECONDS:
+            self.left[name] = now
+        elif now - since > ROUTED_SECONDS:
             self.applications.delete(name)
             self.known.pop(name, None)
