@@ -28,6 +28,7 @@ from regraft.adaptations.training import here, train
 from regraft.adaptations.trial import answers, head_of_trained, stopwatch, try_out
 from regraft.domain import DataSet
 from regraft.errors import RegraftError
+from regraft.evaluation.calibration import measured
 
 LEFT_OUT = ("as-is", "scratch")
 JSON = dict[str, Any]
@@ -56,9 +57,12 @@ def measure(bench: Bench, what: tuple[str, int, int], data: DataSet, strategy: s
             parts = {"validation": data.validation, "test": data.test}
             trial = try_out(work, choice.feature, parts)
             for part, examples in parts.items():
-                metrics = work.task.metrics(trial.outputs[part], work.task.targets(examples.labels))
+                targets = work.task.targets(examples.labels)
+                metrics = measured(work.task, trial.outputs[part], targets)
                 row[part] = metrics["accuracy"]
                 row[f"{part}_loss"] = metrics["loss"]
+                if part == "validation":
+                    row["calibrated_loss"] = metrics["calibrated_loss"]
     except RegraftError as error:
         return {**row, "error": str(error)}
     return {
@@ -118,7 +122,7 @@ def measure_auto(bench: Bench, data: DataSet, rows: list[JSON]) -> JSON | None:
     scored = []
     for row in tried:
         strategy = with_options(bench.plugins.strategy(row["strategy"]), {}, row["seed"])
-        scored.append(Scored(strategy, row["validation"], row["validation_loss"], row["seconds"]))
+        scored.append(Scored(strategy, row["validation"], row["calibrated_loss"], row["seconds"]))
     best = choose(scored).strategy
     found = known[best.name]
     cost = sum(row["processor_seconds"] for row in tried)

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from regraft.evaluation.calibration import calibration_error, fit_temperature, reliability
+from regraft.contract import TextInputs
+from regraft.evaluation.calibration import (
+    calibration_error,
+    fit_temperature,
+    measured,
+    reliability,
+)
+from regraft_text.classification import TextClassification
+
+THREE = TextClassification(TextInputs((), b"", 8), ["a", "b", "c"])
 
 
 def drawn(temperature: float, rows: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -44,3 +53,13 @@ def test_error_is_the_gap_between_confidence_and_accuracy() -> None:
 
 def test_full_confidence_falls_into_the_last_bin() -> None:
     assert reliability(np.array([[1.0, 0.0]]), np.array([0]))[0]["rows"] == 1
+
+
+def test_how_sure_outputs_are_does_not_change_their_calibrated_loss() -> None:
+    """It is that of the outputs as they should be; the loss alone is not."""
+    fair, targets = drawn(1.0)
+    expected = THREE.metrics(fair, targets)["loss"]
+    for temperature in (0.5, 3.0):
+        metrics = measured(THREE, drawn(temperature)[0], targets)
+        assert metrics["calibrated_loss"] == pytest.approx(expected, rel=0.01)
+        assert metrics["loss"] > 1.1 * expected

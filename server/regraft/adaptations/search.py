@@ -22,6 +22,7 @@ from regraft.adaptations.work import Work, begin
 from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
 from regraft.errors import CancelledRunError, RunFailedError
+from regraft.evaluation.calibration import measured
 from regraft.plugins import Plugins
 from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
@@ -94,8 +95,8 @@ def _row(one: Scored, best: Scored) -> JSON:
 
 
 def choose(scored: Sequence[Scored]) -> Scored:
-    """The one with the least loss on the validation part: of few rows it tells more than the score,
-    which counts a row as right or wrong."""
+    """The one with the least loss on the validation part, once calibrated: of few rows it tells
+    more than the score, which counts a row as right or wrong."""
     usable = [one for one in scored if one.score is not None]
     if not usable:
         reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
@@ -104,8 +105,12 @@ def choose(scored: Sequence[Scored]) -> Scored:
 
 
 def _score(task: Task, outputs: Array, targets: Array) -> tuple[float, float]:
-    metrics = task.metrics(outputs, targets)
-    return metrics[task.primary], metrics["loss"]
+    return _told(task, measured(task, outputs, targets))
+
+
+def _told(task: Task, metrics: JSON) -> tuple[float, float]:
+    loss = "calibrated_loss" if task.calibrates else "loss"
+    return metrics[task.primary], metrics[loss]
 
 
 def _closed(work: Work, choice: Choice) -> Scored:
@@ -201,7 +206,7 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
 
     def say(metrics: JSON) -> None:
         told.append(metrics)
-        tell(metrics[work.task.primary], metrics["loss"])
+        tell(*_told(work.task, metrics))
 
     def epoch(kind: str, data: JSON) -> None:
         if kind == "epoch" and not request.strategy.refits_head:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from regraft.contract import Array
+from regraft.contract import Array, Task
 from regraft.domain import JSON
 
 BINS = 15
@@ -18,7 +18,7 @@ def fit_temperature(outputs: Array, targets: Array) -> float:
     """The temperature T that makes outputs [N, C] ** (1 / T), made to sum to 1, most likely for the
     class indices [N]. Source: Guo et al. 2017, On Calibration of Modern Neural Networks, with a
     log-normal prior around 1."""
-    logits = np.log(np.clip(outputs, LEAST, 1))
+    logits = _logits(outputs)
 
     def surprise(logarithm: float) -> float:
         return _log_loss(logits / np.exp(logarithm), targets) + (logarithm / PRIOR) ** 2 / 2
@@ -26,6 +26,22 @@ def fit_temperature(outputs: Array, targets: Array) -> float:
     limit = np.log(LARGEST)
     found = minimize_scalar(surprise, bounds=(-limit, limit), method="bounded")
     return float(np.exp(found.x))
+
+
+def measured(task: Task, outputs: Array, targets: Array) -> JSON:
+    """The task's metrics and, where a temperature may correct the outputs, `calibrated_loss`: the
+    mean log loss of these rows after the temperature that they ask for themselves. It compares what
+    was trained: too much or too little confidence is mended before anybody is answered."""
+    metrics = task.metrics(outputs, targets)
+    if not task.calibrates:
+        return metrics
+    logits = _logits(outputs) / fit_temperature(outputs, targets)
+    return {**metrics, "calibrated_loss": _log_loss(logits, targets) / len(targets)}
+
+
+def _logits(outputs: Array) -> Array:
+    logits: Array = np.log(np.clip(outputs, LEAST, 1))
+    return logits
 
 
 def _log_loss(logits: Array, targets: Array) -> float:

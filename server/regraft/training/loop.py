@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from regraft.arrays import joined_rows
 from regraft.contract import Array, Rows, Step, Task, TrainingPlan, TransferStrategy
 from regraft.domain import JSON
+from regraft.evaluation.calibration import measured
 from regraft.model import TargetModel
 from regraft.training.checkpoints import Checkpoint, Checkpoints
 
@@ -166,7 +167,7 @@ class Loop:
         self.around.report("epoch", {"epoch": epoch + 1, "validation": kept})
 
     def _metrics(self, validation: Part) -> JSON:
-        metrics = self.task.metrics(self._outputs(validation), validation.targets)
+        metrics = measured(self.task, self._outputs(validation), validation.targets)
         return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
     def _rank(self, metrics: JSON) -> tuple[float, float]:
