@@ -16,15 +16,21 @@ from regraft.serving.predictions import Predictions
 from regraft.serving.statistics import Statistics
 from regraft.serving.telemetry import RequestRecord, Told
 
-FINE = Seen(requests=1000, faults=1, batches={1: (600, 3.0), 16: (100, 3.2)}, judged=200, right=180)
+FINE = Seen(
+    requests=1000,
+    faults=1,
+    batches={(1, 4): (600, 3.0), (16, 4): (100, 3.2)},
+    judged=200,
+    right=180,
+)
 
 
 @pytest.mark.parametrize(
     ("new", "words"),
     [
         (Seen(requests=20, faults=5), "5 of its 20 requests broke"),
-        (Seen(batches={1: (100, 5.0)}), "A row took it 50 ms, the other version 5 ms"),
-        (Seen(batches={16: (10, 1.6)}), "A row took it 10 ms, the other version 2 ms"),
+        (Seen(batches={(1, 4): (100, 5.0)}), "A row took it 50 ms, the other version 5 ms"),
+        (Seen(batches={(16, 4): (10, 1.6)}), "A row took it 10 ms, the other version 2 ms"),
         (Seen(requests=60, judged=60, right=40), "66.7% of 60 answers were right"),
     ],
 )
@@ -39,9 +45,10 @@ def test_a_version_that_does_worse_is_objected_to(new: Seen, words: str) -> None
         Seen(),
         Seen(requests=19, faults=19),
         Seen(requests=40, faults=1),
-        Seen(batches={1: (100, 1.4)}),
-        Seen(batches={1: (49, 50.0)}),
-        Seen(batches={16: (4, 50.0), 2: (100, 50.0)}),
+        Seen(batches={(1, 4): (100, 1.4)}),
+        Seen(batches={(1, 4): (49, 50.0)}),
+        Seen(batches={(16, 4): (4, 50.0), (2, 4): (100, 50.0)}),
+        Seen(batches={(1, 7): (100, 5.0)}),  # much longer rows, of which the other had none
         Seen(requests=60, judged=60, right=50),
     ],
 )
@@ -117,8 +124,10 @@ def test_what_cannot_be_had_of_a_version_is_no_fault_of_it(registry: Registry) -
 
 
 def test_what_was_counted_before_is_not_counted_again() -> None:
-    now = Seen(30, 3, {1: (20, 2.0), 2: (5, 1.0)})
-    assert now.since(Seen(10, 1, {1: (15, 1.5)})) == Seen(20, 2, {1: (5, 0.5), 2: (5, 1.0)})
+    now = Seen(30, 3, {(1, 4): (20, 2.0), (2, 4): (5, 1.0)})
+    assert now.since(Seen(10, 1, {(1, 4): (15, 1.5)})) == Seen(
+        20, 2, {(1, 4): (5, 0.5), (2, 4): (5, 1.0)}
+    )
     assert now.since(Seen(10, 1, {4: (1, 1.0)})) == now, "the server began anew"
 
 

@@ -180,6 +180,18 @@ def test_replicas_notice_themselves_who_leaves(tmp_path: Path, name: str) -> Non
     assert after.count(header) == 1
 
 
+def test_what_changes_something_is_sent_to_one_control_plane_once(tmp_path: Path) -> None:
+    def backend(name: str) -> str:
+        servers = [ServerConfig("replica-0", "127.0.0.1", 30000)]
+        made = BackendConfig(name, "/", servers=servers, protocol=RequestProtocol.HTTP)
+        written = _written(tmp_path, {name: made}, HTTPOptions(host="127.0.0.1", port=8000))
+        return _section(completed(written.read_text()), f"backend {name}")
+
+    rule = "    http-request disable-l7-retry if !METH_GET"
+    assert rule in backend("http-control").splitlines()
+    assert rule not in backend("http-pool")
+
+
 def test_only_these_lines_change(written: Path) -> None:
     before = written.read_text().splitlines()
     after = completed(written.read_text()).splitlines()

@@ -135,6 +135,38 @@ def test_who_waits_for_a_replica_gets_one_before_the_application_goes(
     assert made_up.done[-1] == ("delete", "m")
 
 
+def test_who_starts_anew_lets_what_has_no_replica_yet_get_it(
+    made_up: MadeUp, registry: Registry
+) -> None:
+    made_up.apps["m"] = Standing(False, "its replica starts")
+    placer = Placer(registry, made_up, lambda: made_up.now)
+    for _ in range(3):
+        made_up.now += ROUTED_SECONDS + 1
+        placer.step()
+    assert "m" in made_up.apps
+    made_up.now = TURN_SECONDS + 1
+    placer.step()
+    assert not made_up.apps
+
+
+def test_what_cannot_be_taken_away_keeps_no_other_waiting(
+    placer: Placer, made_up: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_up.apps |= {"broken": Standing(True), "gone": Standing(True)}
+    delete = made_up.delete
+
+    def fails(name: str) -> None:
+        if name == "broken":
+            raise RuntimeError("the controller does not answer")
+        delete(name)
+
+    monkeypatch.setattr(made_up, "delete", fails)
+    for _ in range(2):
+        placer.step()
+        made_up.now += ROUTED_SECONDS + 1
+    assert made_up.apps.keys() == {"broken"}
+
+
 def test_an_application_that_gets_no_replica_goes_in_the_end(
     placer: Placer, made_up: MadeUp, registry: Registry
 ) -> None:

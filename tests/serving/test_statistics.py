@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.serving.statistics import DAY, INPUTS, Statistics, recent
+from regraft.serving.statistics import DAY, INPUTS, KINDS, Statistics, recent
 from regraft.serving.telemetry import BatchPart, BatchRecord, RequestRecord
 
 MIXED = BatchRecord(
@@ -64,6 +64,16 @@ def test_where_inputs_lie_is_summed_and_no_part_of_the_protocol(tmp_path: Path) 
     assert (first[0], second[1], second[9], sum(first), sum(second)) == (4, 2, 2, 4, 4)
     assert asked.summed()["b", "3"][INPUTS] == {}
     assert INPUTS not in asked.total()[0]
+
+
+def test_batches_of_long_rows_are_told_from_those_of_short_ones(tmp_path: Path) -> None:
+    part, gone, asked = BatchPart("a", "1", 2, 0.5), Statistics(tmp_path), Statistics(tmp_path)
+    for one, work in ((gone, 20), (asked, 24), (asked, 600)):
+        one.batch(BatchRecord((part,), 0.001, 0.002, 0.003, work=work))
+    gone.write()
+    short, long = {"count": 2, "ns": 12_000_000}, {"count": 1, "ns": 6_000_000}
+    assert asked.summed()["a", "1"][KINDS] == {"2 5": short, "2 10": long}
+    assert KINDS not in asked.total()[0]
 
 
 def test_inputs_of_the_newest_two_days_are_kept(

@@ -10,7 +10,7 @@ from ray import serve
 from regraft.domain import Placement
 from regraft.identity.issuer import issuer_of
 from regraft.reconcile.environment import ANSWER_SECONDS
-from regraft.reconcile.placing import Standing
+from regraft.reconcile.placing import HIDDEN, Standing
 from regraft.reconcile.ports import is_loopback
 from regraft.registry.blobs import write_atomically
 from regraft.serving.replica import Replica, ReplicaOptions
@@ -135,7 +135,7 @@ class DedicatedApplications:
 
     def deploy(self, name: str, placement: Placement, prefix: str) -> None:
         """Start it, or change what is different; returns before its replicas are there."""
-        bound = _dedicated(name, placement, self.settings)
+        bound = _dedicated(name, placement, self.settings, prefix in HIDDEN)
         serve.run_many(
             [serve.RunTarget(bound, f"{DEDICATED}{name}", prefix)],
             wait_for_ingress_deployment_creation=False,
@@ -152,7 +152,9 @@ def _threads(placement: Placement, settings: Settings) -> int:
     return max(1, int(placement.cpus)) if placement.cpus else settings.threads or 1
 
 
-def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
+def _dedicated(name: str, placement: Placement, settings: Settings, comes: bool) -> Any:
+    """While it `comes` it is told how many replicas it begins with: whenever it is told so, Ray has
+    as many from then on, however many its load needs."""
     options = replica_options(
         settings, _threads(placement, settings), placement.gpus > 0, only=name
     )
@@ -166,7 +168,7 @@ def _dedicated(name: str, placement: Placement, settings: Settings) -> Any:
         ),
         autoscaling_config={
             "min_replicas": placement.min_replicas,
-            "initial_replicas": max(1, placement.min_replicas),
+            **({"initial_replicas": max(1, placement.min_replicas)} if comes else {}),
             "max_replicas": placement.max_replicas,
             "target_ongoing_requests": placement.target_ongoing,
             "upscale_delay_s": UPSCALE_SECONDS,

@@ -15,7 +15,7 @@ from regraft.evaluation.intervals import Interval, difference_of_shares, level_a
 from regraft.registry.feedback import Judged
 from regraft.registry.store import Registry
 from regraft.serving.rollout import CANARY
-from regraft.serving.statistics import TRIAL, Statistics
+from regraft.serving.statistics import KINDS, TRIAL, Statistics
 
 log = logging.getLogger("regraft.reconcile")
 
@@ -25,14 +25,15 @@ LEAST_REQUESTS = 20
 MORE_FAULTS = 0.02
 """Broken requests more than the other version has, as a share, that are put up with."""
 LEAST_TIMED, LEAST_BATCHES = 50, 5
-"""Rows that are timed of both versions, and batches of one size."""
+"""Rows that are timed of both versions, and batches of one kind."""
 SLOWER = 3.0
 """How many times as long a row may take to compute, if it is also `SLOWER_SECONDS` longer."""
 SLOWER_SECONDS = 0.005
 MOVES = ("publish", "promote", "rollback")
 LEAST_JUDGED = 30
-Batches = Mapping[int, tuple[int, float]]
-"""By their rows, how many batches there were and the time that they took in all (s)."""
+Batches = Mapping[tuple[int, int], tuple[int, float]]
+"""By their rows and the power of two that their work comes to, how many batches there were and the
+time that they took in all (s)."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Seen:
         server."""
         requests, faults = self.requests - before.requests, self.faults - before.faults
         batches = dict(self.batches)
-        for size, (count, seconds) in before.batches.items():
-            now = batches.get(size, (0, 0.0))
-            batches[size] = now[0] - count, now[1] - seconds
+        for kind, (count, seconds) in before.batches.items():
+            now = batches.get(kind, (0, 0.0))
+            batches[kind] = now[0] - count, now[1] - seconds
         if min(requests, faults, *(count for count, _ in batches.values())) < 0:
             return self
         return replace(self, requests=requests, faults=faults, batches=batches)
@@ -81,14 +82,14 @@ def _breaks(new: Seen, old: Seen) -> str | None:
 
 
 def _drags(new: Seen, old: Seen) -> str | None:
-    """By batches of one size: a row of a large batch takes less time, and who is asked seldom has
-    small ones."""
+    """By batches of one kind: a row of a large batch takes less time, who is asked seldom has small
+    ones, and long texts may come at another time than short ones."""
     rows, ours, theirs = 0, 0.0, 0.0
-    for size in new.batches.keys() & old.batches.keys():
-        (count, seconds), (other_count, other_seconds) = new.batches[size], old.batches[size]
+    for kind in new.batches.keys() & old.batches.keys():
+        (count, seconds), (other_count, other_seconds) = new.batches[kind], old.batches[kind]
         both = min(count, other_count)
         if both >= LEAST_BATCHES:
-            rows += both * size
+            rows += both * kind[0]
             ours += both * seconds / count
             theirs += both * other_seconds / other_count
     if rows < LEAST_TIMED:
@@ -185,8 +186,7 @@ def _seen(counts: JSON | None, labels: Judged | None) -> Seen:
     if counts is None:
         return Seen(judged=judged, right=right)
     batches = {
-        int(size): (steps["compute_infer"]["count"], sum(one["ns"] for one in steps.values()) / 1e9)
-        for size, steps in counts["batch_stats"].items()
+        _kind(kind): (took["count"], took["ns"] / 1e9) for kind, took in counts[KINDS].items()
     }
     success, failed = counts["inference_stats"]["success"], counts["inference_stats"]["fail"]
     return Seen(
@@ -196,3 +196,8 @@ def _seen(counts: JSON | None, labels: Judged | None) -> Seen:
         judged=judged,
         right=right,
     )
+
+
+def _kind(text: str) -> tuple[int, int]:
+    rows, power = map(int, text.split())
+    return rows, power

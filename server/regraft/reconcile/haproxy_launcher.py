@@ -55,6 +55,7 @@ _POOL = re.compile(r"^    acl is_(\S+) req\.hdr\(application\) -m str pool$")
 _OWN = re.compile(r"^    acl is_\S+ req\.hdr\(application\) -m str (endpoint-(\S+))$")
 _ANSWERS = re.compile(r"^backend http-(pool|endpoint-\S+)$")
 _OURS = re.compile(r"^backend http-(control|pool|endpoint-\S+)$")
+_CONTROL = "backend http-control"
 _LATER = f"content-type application/json hdr Retry-After 1 {_ERROR}"
 _REFUSAL = "    http-request return status 503 " + _LATER.format(
     "The server is busy: too many requests are waiting."
@@ -65,6 +66,9 @@ _NO_ROUTE = re.compile(r"^    http-request return status 404 ")
 _STARTING = "    http-request return status 503 " + _LATER.format(
     "The server is starting: try again in a moment."
 )
+_ONCE = "    http-request disable-l7-retry if !METH_GET"
+"""A request that changes something may have been obeyed by a control plane that died since; a
+prediction changes nothing."""
 _NO_LISTENING = "    http-request set-header x-request-disconnect-disabled ?1"
 _COMMANDS = (
     "x-request-timeout-seconds",
@@ -117,7 +121,9 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in (*OPTIONS, *named, *_NO_COMMANDS, _NO_LISTENING) or line.startswith(_REFUSAL):
+        if line in (*OPTIONS, *named, *_NO_COMMANDS, _NO_LISTENING, _ONCE) or line.startswith(
+            _REFUSAL
+        ):
             continue
         if _PREFERENCE.match(line):
             continue
@@ -142,6 +148,8 @@ def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
             yield from _NO_COMMANDS
         if _OURS.match(line):
             yield _NO_LISTENING
+        if section == _CONTROL == line:
+            yield _ONCE
         if _ANSWERS.match(line):
             yield _refuse(section.split()[1], len(servers.get(section.split()[1], ())))
 

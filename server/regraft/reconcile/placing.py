@@ -64,8 +64,12 @@ class Placer:
     left: dict[str, float] = field(default_factory=dict)
     turns: dict[str, float] = field(default_factory=dict)
     """When an application last made room for others, of those that did."""
+    begun: float = field(init=False)
     settled: bool = False
     """Whether there is no such application, nor an endpoint that wants one."""
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock()
 
     def step(self) -> None:
         endpoints = {one.name: one for one in self.registry.models.endpoints()}
@@ -81,7 +85,7 @@ class Placer:
                 self.registry.rollouts.settle(one.name, placed=False)
         for name in standing:
             if name not in endpoints or not endpoints[name].placement.dedicated:
-                self._take_away(name, standing[name])
+                self._take_away_alone(name, standing[name])
         self.settled = not standing and not concerned
 
     def _bring_alone(self, one: Endpoint, standing: Mapping[str, Standing]) -> None:
@@ -142,6 +146,12 @@ class Placer:
         if not one.placed:
             self.registry.rollouts.settle(one.name, placed=False, waiting="its replicas start")
 
+    def _take_away_alone(self, name: str, standing: Standing) -> None:
+        try:
+            self._take_away(name, standing)
+        except Exception:
+            log.exception("'%s' cannot be taken away", name)
+
     def _take_away(self, name: str, standing: Standing) -> None:
         """Once every replica of the pool answers for it, and nobody waits for a replica of its own.
 
@@ -149,13 +159,14 @@ class Placer:
         has scaled to none: it gets one first.
         """
         known, now = self.known.get(name), self.clock()
+        begin = known.since if known else self.begun
         since = self.left.setdefault(name, now)
         asked = known is not None and known.prefix == OPEN.format(name)
         if known and asked and not known.placement.min_replicas:
             kept = known.placement.model_copy(update={"min_replicas": 1})
             self.applications.deploy(name, kept, known.prefix)
             self.known[name] = Deployed(kept, known.prefix, now)
-        elif known and asked and not standing.running and now - known.since < TURN_SECONDS:
+        elif (known is None or asked) and not standing.running and now - begin < TURN_SECONDS:
             self.left[name] = now
         elif now - since > ROUTED_SECONDS:
             self.applications.delete(name)

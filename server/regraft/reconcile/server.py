@@ -68,7 +68,6 @@ def running(settings: Settings, control: type, say: Callable[[str], None]) -> It
         note = ingress_note()
         if note:
             say(note)
-        shutil.rmtree(registry.home.statistics, ignore_errors=True)
         registry.models.synchronise()
         registry.home.stopping.unlink(missing_ok=True)
         stop_on_signals()
@@ -121,9 +120,12 @@ def _deploy(
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     applications.start_serve(_listening(settings), *ports)
-    record = Home(settings.resolved_home).deployed
+    home = Home(settings.resolved_home)
+    record = home.deployed
     if applications.stands(record, settings):
         return
+    # Replicas that went on would go on counting.
+    shutil.rmtree(home.statistics, ignore_errors=True)
     applications.deploy_pool(settings)
     applications.deploy_control(control, settings)
     applications.note(record, settings)

@@ -235,7 +235,8 @@ def run_batch(batch: list[Item]) -> Done:
         )
         for item in batch
     )
-    return Done(answers, BatchRecord(parts, **vars(spans), begin=begin))
+    work = max(item.size for item in batch) * sum(part.rows for part in parts)
+    return Done(answers, BatchRecord(parts, **vars(spans), begin=begin, work=work))
 
 
 def _attempt(batch: list[Item], spans: Spans) -> list[Tensors | Exception]:

@@ -79,7 +79,7 @@ class Metrics:
         of = (record.name, record.version)
         with self.lock:
             self._count("regraft_requests", (*of, str(record.status)), 1)
-            self._count("regraft_rows", of, record.rows)
+            self._count("regraft_rows", of, record.rows if record.status < 400 else 0)
             self._observe("regraft_request_seconds", of, record.seconds)
             if record.cached:
                 self._count("regraft_cached", of, 1)

@@ -76,8 +76,8 @@ def time_given(request: InferRequest) -> float | None:
     """For how long the client waits (s), as Triton's parameter `timeout` says in microseconds; None
     or 0 is for ever."""
     micros = _field(request.parameters, "timeout", int, 0)
-    if micros < 0:
-        raise BadRequestError("'timeout' must be a number of microseconds, or 0.")
+    if not 0 <= micros < 2**63:
+        raise BadRequestError("'timeout' must be a number of microseconds below 2^63, or 0.")
     return micros / 1e6 or None
 
 

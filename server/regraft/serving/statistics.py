@@ -30,7 +30,9 @@ INPUTS = "inputs"
 """By day (since 1970, UTC), of the newest two: how many rows of those that were looked at lie in
 each bin of each figure of its profile."""
 DAY = 86400
-OURS = (TRIAL, INPUTS)
+KINDS = "kinds"
+"""How long batches took, by `kind_of_batch`."""
+OURS = (TRIAL, INPUTS, KINDS)
 """What the protocol does not know."""
 OTHERS = (501, 503, 504)
 """Statuses that say nothing of the version: what is asked for cannot be had of it, the replica
@@ -61,6 +63,8 @@ class Statistics:
             size = counts["batch_stats"].setdefault(str(record.rows), _durations(STEPS))
             for step, seconds in steps.items():
                 _add(size[step], seconds)
+            kind = counts[KINDS].setdefault(kind_of_batch(record), _duration())
+            _add(kind, record.seconds)
         for part in record.parts:
             counts = self._of(part.name, part.version)
             counts["inference_count"] += part.rows
@@ -154,6 +158,12 @@ def fold_statistics(folder: Path, endpoints: Set[str], now: float | None = None)
     fold(folder, SUFFIX, summed, now)
 
 
+def kind_of_batch(record: BatchRecord) -> str:
+    """Its rows, and the power of two that its work comes to: those of one kind take about as long,
+    be they long texts or short ones."""
+    return f"{record.rows} {record.work.bit_length()}"
+
+
 def _line(name: str, version: str, counts: JSON) -> bytes:
     return json.dumps({"name": name, "version": version, **counts}).encode()
 
@@ -166,7 +176,11 @@ def _summed(lines: Iterable[bytes]) -> dict[tuple[str, str], JSON]:
 
 
 def _durations(names: Iterable[str]) -> JSON:
-    return {name: {"count": 0, "ns": 0} for name in names}
+    return {name: _duration() for name in names}
+
+
+def _duration() -> JSON:
+    return {"count": 0, "ns": 0}
 
 
 def _nothing() -> JSON:
@@ -177,6 +191,7 @@ def _nothing() -> JSON:
         "inference_stats": _durations(DURATIONS),
         "batch_stats": {},
         INPUTS: {},
+        KINDS: {},
         TRIAL: {
             **dict.fromkeys(("faults", "failed", "compared", "agreed"), 0),
             **_durations(["copies"]),
@@ -200,6 +215,8 @@ def _sum(counts: JSON, row: JSON) -> None:
     counts[INPUTS] = _by_day(counts[INPUTS], row[INPUTS])
     for size, steps in row["batch_stats"].items():
         _sum_durations(counts["batch_stats"].setdefault(size, _durations(STEPS)), steps)
+    for kind, found in row.get(KINDS, {}).items():
+        _sum_durations({kind: counts[KINDS].setdefault(kind, _duration())}, {kind: found})
 
 
 def _by_day(one: dict[str, Table], other: dict[str, Table]) -> dict[str, Table]:

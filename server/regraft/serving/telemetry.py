@@ -30,6 +30,8 @@ class BatchRecord:
     answering: float
     begin: float = 0.0
     """As `time.perf_counter` tells it."""
+    work: int = 0
+    """How much there was to compute, padding and all, in the task's own measure of a row's size."""
 
     @property
     def rows(self) -> int:
