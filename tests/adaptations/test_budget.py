@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from regraft.adaptations import budget
-from regraft.adaptations.budget import OF_AUTO, within_budget
+from regraft.adaptations.budget import OF_BEGINNING, within_budget
+from regraft.adaptations.learning import learn
 from regraft.adaptations.queries import show_version
 from regraft.adaptations.run import run
 from regraft.adaptations.work import frozen_features
+from regraft.errors import NoTimeError
 from regraft.registry.store import Registry
 
 ROWS, LEAST = 1200, 512
@@ -51,6 +53,38 @@ def test_so_many_rows_are_taken_as_the_budget_suffices_for(begun: Any, many: str
 
 
 @pytest.mark.usefixtures("slow")
+def test_as_large_a_share_of_the_rows_that_judge_is_taken(
+    begun: Any, many: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_least", lambda work: 30)
+    work = begun(data=many, budget=HALF / 2)
+    less = within_budget(work, work.request.candidates[0])
+    share = len(less.data.train) / TRAINED
+    assert 0.2 < share < 0.4
+    whole, kept = work.data.validation, less.data.validation
+    assert len(kept) / len(whole) == pytest.approx(share, abs=0.01)
+    assert {*kept.identities} < {*whole.identities}
+    assert less.notes[0].endswith(f"; of the validation rows {len(kept)} of {len(whole)}")
+
+
+@pytest.mark.usefixtures("slow", "without_ray")
+@pytest.mark.parametrize(("strategy", "fewer"), [("lp-ft", True), ("soup", True), ("full", False)])
+def test_what_begins_with_a_frozen_backbone_goes_over_fewer_rows(
+    begun: Any, many: str, strategy: str, fewer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def training(directory: Path, work: Any, *rest: Any) -> None:
+        seen.append(len(work.data.train))
+        raise NoTimeError("enough was seen")
+
+    monkeypatch.setattr("regraft.adaptations.learning.train_in", training)
+    with pytest.raises(NoTimeError):
+        learn(begun(data=many, budget=HALF / OF_BEGINNING, strategy=strategy))
+    assert (HALF - 60 < seen[0] <= HALF) if fewer else seen == [TRAINED]
+
+
+@pytest.mark.usefixtures("slow")
 def test_a_spent_budget_leaves_what_was_measured(begun: Any, many: str) -> None:
     work = begun(data=many, budget=1.0)
     assert len(within_budget(work, work.request.candidates[0]).data.train) == LEAST
@@ -58,8 +92,8 @@ def test_a_spent_budget_leaves_what_was_measured(begun: Any, many: str) -> None:
 
 @pytest.mark.usefixtures("slow")
 def test_where_models_are_trained_too_their_part_of_it_is_left(begun: Any, many: str) -> None:
-    work = begun(data=many, budget=HALF / OF_AUTO)
-    count = len(within_budget(work, work.request.candidates[0], OF_AUTO).data.train)
+    work = begun(data=many, budget=HALF / OF_BEGINNING)
+    count = len(within_budget(work, work.request.candidates[0], OF_BEGINNING).data.train)
     assert HALF - 60 < count <= HALF
 
 

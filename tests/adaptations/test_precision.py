@@ -99,5 +99,9 @@ def test_many_rows_are_enough_and_borrowed_ones_are_none(
     monkeypatch.setattr(precision, "MOST_ROWS", len(work.data.validation) + 5)
     validation, some = precision._known_rows(work)
     assert (len(validation), len(some)) == (len(work.data.validation), 5)
+    monkeypatch.setattr(precision, "MOST_ROWS", 7)
+    validation, some = precision._known_rows(work)
+    assert (len(validation), len(some)) == (7, 0)
+    monkeypatch.setattr(precision, "MOST_ROWS", len(work.data.validation) + 5)
     lent = replace(work, data=replace(work.data, borrowed=len(work.data.train) - 2))
     assert precision._known_rows(lent)[1].inputs == work.data.train.take(range(2)).inputs

@@ -1,6 +1,6 @@
 """What `auto` takes learns once more, from the validation part too."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import torch
 from regraft.adaptations import search
 from regraft.adaptations.candidate import finish
 from regraft.adaptations.learning import learn_frozen
-from regraft.adaptations.refit import refit
+from regraft.adaptations.refit import _exchanged, refit
 from regraft.adaptations.training import Limits, Trained, here, train_in
 from regraft.adaptations.work import Work
+from regraft.domain import DataSet
 from regraft.errors import CancelledRunError, RunFailedError
 from regraft.evaluation.calibration import fit_temperature
 
@@ -36,31 +37,84 @@ def again(work: Work, trained: Trained, folder: Path, run: Any = here) -> Traine
     return refit(work, work.request.candidates[0], trained, run, folder)
 
 
-def test_it_is_the_mean_of_a_model_of_the_training_rows_and_one_of_all(
+@dataclass
+class Seen:
+    """What a training was given, and the weights that came of it."""
+
+    data: DataSet
+    limits: Limits
+    weights: list[torch.Tensor]
+
+
+def weights(trained: Trained) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in trained.model.parameters()]
+
+
+def watched(seen: list[Seen]) -> Any:
+    def run(one: Work, made: Any, folder: Path, limits: Limits) -> Trained:
+        trained = here(one, made, folder, limits)
+        seen.append(Seen(one.data, limits, weights(trained)))
+        return trained
+
+    return run
+
+
+@pytest.mark.parametrize(("few", "models"), [(0, 2), (1000, 3)])
+def test_it_is_the_mean_of_a_model_of_the_training_rows_and_those_of_others(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, models: int
+) -> None:
+    monkeypatch.setattr("regraft.adaptations.refit.FEW", few)
+    seen: list[Seen] = []
+    trained = replace(trained_by(work, tmp_path / "first"), epochs=1)
+    first = weights(trained)
+    final = again(work, trained, tmp_path / "again", watched(seen))
+    assert 1 + len(seen) == models
+    each = zip(first, *(one.weights for one in seen), strict=True)
+    for mean, parts in zip(weights(final), each, strict=True):
+        assert torch.allclose(torch.stack(parts).mean(0), mean, atol=1e-6)
+    moved = (one - other for one, other in zip(first, seen[0].weights, strict=True))
+    assert max(difference.abs().max().item() for difference in moved) > 1e-3
+
+
+def test_the_first_learns_from_all_rows_and_another_is_judged_by_others(
     work: Work, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int, Limits]] = []
-
-    def run(one: Work, made: Any, folder: Path, limits: Limits) -> Trained:
-        seen.append((len(one.data.train), len(one.data.validation), limits))
-        return here(one, made, folder, limits)
-
+    seen: list[Seen] = []
     trained = replace(trained_by(work, tmp_path / "first"), epochs=1)
-    final = again(work, trained, tmp_path / "all", run)
-    (rows, held_out, limits), data = seen[0], work.data
-    assert (rows, held_out) == (len(data.train) + len(data.validation), 0)
-    assert (limits.epochs, limits.whole) == (1, True)
-    whole = replace(work, data=replace(data, train=data.labelled, validation=data.test.take([])))
-    what = (work.request.strategy, work.request.candidates[0])
-    other = train_in(tmp_path / "by hand", whole, what, here, Limits(epochs=1))
-    pairs = zip(
-        trained.model.parameters(), other.model.parameters(), final.model.parameters(), strict=True
-    )
-    moved = 0.0
-    for first, second, mean in pairs:
-        assert torch.allclose((first + second) / 2, mean, atol=1e-7)
-        moved = max(moved, (first - second).abs().max().item())
-    assert moved > 1e-3
+    again(work, trained, tmp_path / "again", watched(seen))
+    data, (whole, others) = work.data, seen
+    rows = {*data.labelled.identities}
+    assert {*whole.data.train.identities} == rows
+    assert len(whole.data.validation) == 0
+    assert (whole.limits.epochs, others.limits.epochs) == (1, 2)
+    assert whole.limits.whole
+    judges = {*others.data.validation.identities}
+    assert len(judges) == len(data.validation)
+    assert not judges & {*data.validation.identities}
+    assert {*others.data.train.identities} == rows - judges
+    assert {*others.data.validation.labels} == {*data.labels}
+
+
+def test_rows_of_another_domain_judge_nothing(work: Work) -> None:
+    lent = replace(work.data, borrowed=3)
+    assert _exchanged(lent, 0) is None
+    assert _exchanged(work.data, 0) is not None
+
+
+def test_rows_without_classes_change_places_too(work: Work) -> None:
+    """As those of speech recognition, each with a text of its own."""
+    texts = tuple(f"said {n}" for n in range(len(work.data.train)))
+    spoken = replace(work.data, train=replace(work.data.train, labels=texts), labels=("a", "b"))
+    other = _exchanged(spoken, 0)
+    assert other is not None
+    assert len(other.validation) == len(spoken.validation)
+
+
+def test_there_is_no_second_training_that_could_not_end_in_time(begun: Any, tmp_path: Path) -> None:
+    work = begun(strategy="lp-ft", options=FEW, budget=300)
+    trained = trained_by(work, tmp_path / "first")
+    feature, refused = work.request.candidates[0], partial(pytest.fail, "there is no time")
+    assert refit(work, feature, trained, refused, tmp_path / "again", 400.0) is trained
 
 
 def test_where_it_fails_the_trials_model_is_taken(work: Work, tmp_path: Path) -> None:
@@ -134,6 +188,8 @@ def test_a_trial_that_was_through_before_its_process_died_tells_its_best_again(
         context.adaptation,
         work.request.spec,
         work.data,
+        work.task.inputs,
+        work.task.labels,
         context.settings,
         work.request.candidates[0].name,
         tmp_path,

@@ -29,7 +29,8 @@ def test_strategy_that_begins_with_another_trains_that_first(begun: Any) -> None
     assert trained.recipe.before is not None
     assert (trained.recipe.strategy, trained.recipe.before.strategy) == ("distillation", "lp-ft")
     assert trained.recipe.before.head is not None, "which begins with a linear probe"
-    assert not work.context.registry.home.run(work.context.adaptation.id).exists()
+    left = work.context.registry.home.run(work.context.adaptation.id)
+    assert not any(left.rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("strategy", ["linear-probe", "contrastive"])

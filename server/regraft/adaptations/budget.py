@@ -15,17 +15,18 @@ BATCHES = 16
 """Measured before the rest is foreseen; rows of as many are always learnt from."""
 OF_CHOICE = 0.25
 """The share of the time in which the choice of the feature goes over rows."""
-OF_AUTO = 0.25
+OF_BEGINNING = 0.25
 """The share of the time in which features are computed where models are trained too: to train on
 a row takes about three times as long."""
 
 
 def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     """The work with so many of its training rows, in the proportions of the classes, as features
-    can be computed of in this share of what is left of the budget; with all where there is no
+    can be computed of in this share of what is left of the budget, and with as large a share of
+    its validation rows; with all where there is no
     budget, or the features are known, or some rows are of another domain."""
-    data = work.data
-    if work.context.deadline is None or data.borrowed or len(data.train) <= _least(work):
+    data, least = work.data, _least(work)
+    if work.context.deadline is None or data.borrowed or len(data.train) <= least:
         return work
     backbone = work.exported(feature)
     if are_known(work, backbone, data.train):
@@ -35,7 +36,13 @@ def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
         return work
     note = f"{len(kept):,} of {len(data.train):,} training rows are used: the budget suffices "
     note += "for no more"
-    return replace(work, data=replace(data, train=kept), notes=(*work.notes, note))
+    judges, share = data.validation, len(kept) / len(data.train)
+    if (fitting := max(least, round(share * len(judges)))) < len(judges):
+        rng = np.random.default_rng(work.request.spec.seed)
+        judges = subset(judges, data.labels, fitting, rng)
+        note += f"; of the validation rows {fitting:,} of {len(data.validation):,}"
+    found = replace(data, train=kept, validation=judges)
+    return replace(work, data=found, notes=(*work.notes, note))
 
 
 def rows_within(work: Work, backbone: Blob, rows: Examples, share: float) -> Examples:
@@ -58,9 +65,10 @@ def _least(work: Work) -> int:
 
 
 def _seconds_a_row(work: Work, backbone: Blob, sample: Examples) -> float:
-    """By all workers together, without what it takes to begin."""
+    """By whoever computes so many: the workers where they are enough for them, or this process, as
+    fast as all workers on a machine of its own. Without what it takes to begin."""
     first, whole = (_seconds(work, backbone, part) for part in (sample.take([0]), sample))
-    return max(whole - first, 1e-9) / len(sample) / (work.request.spec.workers or 1)
+    return max(whole - first, 1e-9) / len(sample)
 
 
 def _seconds(work: Work, backbone: Blob, part: Examples) -> float:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regraft.adaptations.budget import within_budget
+from regraft.adaptations.budget import OF_BEGINNING, within_budget
 from regraft.adaptations.choice import Choice, choose_feature
-from regraft.adaptations.training import Trained, on_ray, train
+from regraft.adaptations.request import begins_frozen
+from regraft.adaptations.training import Limits, Trained, on_ray, train_in
 from regraft.adaptations.work import Work, features_of, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
 from regraft.domain import JSON, Blob, Examples
@@ -58,13 +59,15 @@ def learn(work: Work) -> tuple[Work, Learnt]:
     the work as it was then."""
     if work.request.own is not None:
         return work, _nothing(work, work.request.own)
-    choice = choose_feature(work)
-    if work.request.strategy.freezes_backbone:
+    choice, strategy = choose_feature(work), work.request.strategy
+    if strategy.freezes_backbone:
         work = within_budget(work, choice.feature)
         return work, learn_frozen(work, choice)
-    return work, export_trained(
-        work, choice, train(work, work.request.strategy, choice.feature, on_ray)
-    )
+    if begins_frozen(strategy, work.context.plugins):
+        work = within_budget(work, choice.feature, OF_BEGINNING)
+    directory = work.context.registry.home.run(work.context.adaptation.id)
+    what, limits = (strategy, choice.feature), Limits(work.context.deadline)
+    return work, export_trained(work, choice, train_in(directory, work, what, on_ray, limits))
 
 
 def learn_frozen(work: Work, choice: Choice | None = None) -> Learnt:

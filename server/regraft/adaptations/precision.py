@@ -128,7 +128,10 @@ def _known_rows(work: Work) -> tuple[Examples, Examples]:
     rows one more or less is a point or two."""
     data, rng = work.data, np.random.default_rng(work.request.spec.seed)
     own = len(data.train) - data.borrowed
-    wanted = max(0, MOST_ROWS - len(data.validation))
+    judges = data.validation
+    if len(judges) > MOST_ROWS:
+        judges = judges.take(rng.permutation(len(judges))[:MOST_ROWS])
+    wanted = MOST_ROWS - len(judges)
     chosen = range(own) if own <= wanted else rng.permutation(own)[:wanted]
     whole = len(chosen) == len(data.train)
-    return data.validation, data.train if whole else data.train.take(chosen)
+    return judges, data.train if whole else data.train.take(chosen)

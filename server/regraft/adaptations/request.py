@@ -161,6 +161,12 @@ def beginnings(strategy: TransferStrategy, plugins: Plugins) -> list[TransferStr
     return found
 
 
+def begins_frozen(strategy: TransferStrategy, plugins: Plugins) -> bool:
+    """Whether it, or an ingredient, begins with what a frozen backbone says of all rows."""
+    parts = strategy.ingredients() or (strategy,)
+    return any(one.freezes_backbone for part in parts for one in beginnings(part, plugins))
+
+
 def _tasks_of(modality: str, plugins: Plugins) -> str:
     fitting = [name for name, _, task in plugins.tasks.items_once() if task.modality == modality]
     return ", ".join(fitting) or "none"

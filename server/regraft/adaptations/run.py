@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -50,12 +51,14 @@ def run(context: Context) -> Adaptation:
 
 
 def _finish(context: Context, state: State, data: JSON) -> None:
-    """Record the final state, and tell of it once."""
+    """Record the final state, and tell of it once. What training left is of use until then: who
+    takes the run up after a crash goes on from it."""
     runs, identifier = context.registry.runs, context.adaptation.id
     result = data if state == State.SUCCEEDED else None
     if patiently(lambda: runs.finish(identifier, state, data.get("reason"), result)):
         context.report(str(state), data)
         context.plugins.notify("adaptation_finished", runs.get(identifier))
+        shutil.rmtree(context.registry.home.run(identifier), ignore_errors=True)
 
 
 def _failure(error: BaseException) -> JSON:

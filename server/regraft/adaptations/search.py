@@ -1,7 +1,6 @@
 """`--strategy auto`: several strategies are tried, and the best on validation is taken."""
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from regraft.adaptations.budget import OF_AUTO, within_budget
+from regraft.adaptations.budget import OF_BEGINNING, within_budget
 from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
 from regraft.adaptations.context import Context
@@ -18,7 +17,7 @@ from regraft.adaptations.refit import refit
 from regraft.adaptations.request import by, check_request
 from regraft.adaptations.training import Limits, Trained, here, kept, on_ray, train_in
 from regraft.adaptations.trial import answers, head_of_trained, try_out
-from regraft.adaptations.work import Work, begin
+from regraft.adaptations.work import Work
 from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
 from regraft.errors import CancelledRunError, RunFailedError
@@ -60,17 +59,14 @@ def find(work: Work) -> Found:
     wanted = candidates(work.request, work.data, work.context.plugins)
     closed = [one for one in wanted if one.freezes_backbone]
     if closed:
-        work = within_budget(work, choice.feature, OF_AUTO)
+        work = within_budget(work, choice.feature, OF_BEGINNING)
     trained = [one for one in wanted if not one.freezes_backbone]
-    try:
-        known = {one.name: _closed(_with(work, one), choice) for one in closed}
-        known |= {one.strategy.name: one for one in _searched(work, choice, trained, directory)}
-        scored = [known[one.name] for one in wanted]
-        best = choose(scored)
-        chosen = _with(work, best.strategy)
-        learnt = _learnt(chosen, choice, directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    known = {one.name: _closed(_with(work, one), choice) for one in closed}
+    known |= {one.strategy.name: one for one in _searched(work, choice, trained, directory)}
+    scored = [known[one.name] for one in wanted]
+    best = choose(scored)
+    chosen = _with(work, best.strategy)
+    learnt = _learnt(chosen, choice, directory, best.seconds)
     whole = best.strategy.fits_head or learnt.fair is not None
     rows = [{**_row(one, best), "all_labels": whole and one is best} for one in scored]
     return Found(chosen, learnt, rows)
@@ -104,31 +100,36 @@ def choose(scored: Sequence[Scored]) -> Scored:
     return min(usable, key=lambda one: float("inf") if one.loss is None else one.loss)
 
 
-def _score(task: Task, outputs: Array, targets: Array) -> tuple[float, float]:
+Told = tuple[float, float, float]
+"""A score, the loss, and the loss once calibrated."""
+
+
+def _score(task: Task, outputs: Array, targets: Array) -> Told:
     return _told(task, measured(task, outputs, targets))
 
 
-def _told(task: Task, metrics: JSON) -> tuple[float, float]:
-    loss = "calibrated_loss" if task.calibrates else "loss"
-    return metrics[task.primary], metrics[loss]
+def _told(task: Task, metrics: JSON) -> Told:
+    loss: float = metrics["loss"]
+    calibrated: float = metrics.get("calibrated_loss", loss)
+    return metrics[task.primary], loss, calibrated
 
 
 def _closed(work: Work, choice: Choice) -> Scored:
     part = work.data.validation
     trial = try_out(work, choice.feature, {"validation": part})
     targets = work.task.targets(part.labels)
-    score, loss = _score(work.task, trial.outputs["validation"], targets)
+    score, _, loss = _score(work.task, trial.outputs["validation"], targets)
     return Scored(work.request.strategy, score, loss, trial.seconds)
 
 
-def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
-    """What the chosen strategy learnt, in the end from the validation part too, exported where
-    that is not the source's own backbone."""
+def _learnt(work: Work, choice: Choice, directory: Path, seconds: float) -> Learnt:
+    """What the chosen strategy learnt in so many seconds, in the end from the validation part too,
+    exported where that is not the source's own backbone."""
     strategy, feature = work.request.strategy, choice.feature
     if strategy.freezes_backbone:
         return learn_frozen(work, choice)
     trained = train_in(directory, work, (strategy, feature), kept, Limits())
-    final = refit(work, feature, trained, on_ray, directory / "all")
+    final = refit(work, feature, trained, on_ray, directory / "all", seconds)
     learnt = export_trained(work, choice, final)
     if final is trained:
         return learnt
@@ -139,11 +140,14 @@ def _learnt(work: Work, choice: Choice, directory: Path) -> Learnt:
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a trial needs in a process of its own."""
+    """What a trial needs in a process of its own; rows are encoded as in the adaptation's, also
+    where a budget has left fewer of them."""
 
     adaptation: Adaptation
     spec: AdaptationSpec
     data: DataSet
+    inputs: Any
+    labels: Sequence[str]
     settings: Settings
     feature: str
     directory: Path
@@ -163,7 +167,8 @@ def _searched(
     context = work.context
     threads = max(1, available_cpus() // len(strategies))
     settings = context.settings.model_copy(update={"threads": threads})
-    given = (context.adaptation, work.request.spec, work.data, settings, choice.feature.name)
+    known = (work.data, work.task.inputs, work.task.labels)
+    given = (context.adaptation, work.request.spec, *known, settings, choice.feature.name)
     parcel = ray.put(Parcel(*given, directory, context.deadline))
     gpu = bool(ray.cluster_resources().get("GPU")) and context.settings.use_gpu is not False
     with context.stage("search"):
@@ -187,7 +192,7 @@ def _searched(
     ]
 
 
-def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None:
+def _trial(parcel: Any, name: str, tell: Callable[[float, float, float], None]) -> None:
     """Train by this strategy in a process of Tune's; the best epoch stays in the directory."""
     import ray
 
@@ -199,7 +204,7 @@ def _trial(parcel: Any, name: str, tell: Callable[[float, float], None]) -> None
         given.adaptation, registry, Plugins.load(), given.settings, stop=asked, recorded=False
     )
     request = check_request(by(given.spec, name), context.plugins)
-    work = begin(request, given.data, context)
+    work = Work(request, given.data, request.task(given.inputs, given.labels), context)
     feature = request.source.feature(work.task.form, given.feature)
 
     told: list[JSON] = []
@@ -236,7 +241,7 @@ def _asked_now_and_then(ask: Callable[[], bool], seconds: float) -> Callable[[],
     return asked
 
 
-def _refitted(work: Work, trained: Trained) -> tuple[float, float]:
+def _refitted(work: Work, trained: Trained) -> Told:
     part = work.data.validation
     outputs = answers(work, trained, head_of_trained(work, trained), part)
     return _score(work.task, outputs, work.task.targets(part.labels))

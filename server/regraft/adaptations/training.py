@@ -70,9 +70,10 @@ def train(
     run: Runner,
     limits: Limits | None = None,
 ) -> Trained:
-    """The strategy's model, in this process, what it begins with trained first. The limits are
-    those of the adaptation's budget unless there are others."""
-    directory = work.context.registry.home.run(work.context.adaptation.id)
+    """The model of a strategy that the adaptation is compared with, what it begins with trained
+    first; nothing is left of it elsewhere. The limits are those of the adaptation's budget unless
+    there are others."""
+    directory = work.context.registry.home.run(work.context.adaptation.id) / "aside"
     chosen = limits or Limits(work.context.deadline)
     try:
         return train_in(directory, work, (strategy, feature), run, chosen)

@@ -18,7 +18,7 @@ from regraft.threads import TRAINING
 from regraft.training.groups import note_group
 from regraft.training.watching import watched
 
-SCORE, LOSS, SECONDS = "score", "loss", "seconds"
+SCORE, PLAIN, LOSS, SECONDS = "score", "plain_loss", "loss", "seconds"
 GRACE, HALVING = 2, 2
 """Epochs before one may be ended, and the share of them that goes on, as its inverse."""
 MOST_EPOCHS = 100
@@ -28,7 +28,8 @@ _OURS = re.compile(rf"{RunFailedError.__module__}\.\w+: ")
 
 @dataclass(frozen=True)
 class Result:
-    """How far one of them came: its best score on the validation part, or why it has none."""
+    """How far one of them came: its best score on the validation part and the loss of that epoch,
+    or why it has none."""
 
     name: str
     score: float | None
@@ -40,12 +41,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Search:
-    """`trial(name, tell)` trains one, with so many CPUs, and calls `tell(score, loss)` after each
-    epoch; it travels to other processes. `cancelled` is asked in this one, and `cancel` tells the
-    trials to stop."""
+    """`trial(name, tell)` trains one, with so many CPUs, and calls `tell(score, plain, loss)` after
+    each epoch; it travels to other processes. The best epoch is that of the highest score, then of
+    the least plain loss, as in the loop that keeps it; the loss is to compare it with others.
+    `cancelled` is asked in this process, and `cancel` tells the trials to stop."""
 
     names: Sequence[str]
-    trial: Callable[[str, Callable[[float, float], None]], None]
+    trial: Callable[[str, Callable[[float, float, float], None]], None]
     cancelled: Callable[[], bool]
     cancel: Callable[[], None]
     directory: Path
@@ -67,8 +69,9 @@ def search(what: Search) -> list[Result]:
         note_group(directory)
         start = time.perf_counter()
 
-        def tell(score: float, loss: float) -> None:
-            tune.report({SCORE: score, LOSS: loss, SECONDS: time.perf_counter() - start})
+        def tell(score: float, plain: float, loss: float) -> None:
+            seconds = time.perf_counter() - start
+            tune.report({SCORE: score, PLAIN: plain, LOSS: loss, SECONDS: seconds})
 
         trial(config["name"], tell)
 
@@ -101,7 +104,7 @@ def _result(one: Any) -> Result:
     if one.error is not None or metrics is None or SCORE not in metrics:
         lines = str(one.error or "it did not come to an end").strip().splitlines()
         return Result(name, None, None, 0.0, 0, _OURS.sub("", lines[-1], count=1))
-    best = metrics.sort_values([SCORE, LOSS], ascending=[False, True]).iloc[0]
+    best = metrics.sort_values([SCORE, PLAIN], ascending=[False, True]).iloc[0]
     return Result(
         name,
         float(best[SCORE]),
