@@ -15,7 +15,7 @@ from regraft.data.split import split
 from regraft.domain import DataSet
 from regraft.errors import CancelledRunError, DataError, RegraftError
 
-FEW = 32
+FEW = 16
 """Validation rows below which it is a matter of luck which epoch they call the best."""
 
 log = logging.getLogger("regraft.adaptations")
