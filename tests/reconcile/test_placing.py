@@ -68,6 +68,14 @@ def placed(placer: Placer, made_up: MadeUp) -> None:
     assert placer.registry.models.endpoint("m").placed
 
 
+def leaves_with_none(placer: Placer, made_up: MadeUp) -> None:
+    """An endpoint that may have scaled to none is to go back to the pool."""
+    placed(placer, made_up)
+    for wanted in (OWN.model_copy(update={"min_replicas": 0}), Placement()):
+        placer.registry.rollouts.place("m", wanted)
+        placer.step()
+
+
 def test_replicas_come_up_in_hiding_and_then_take_the_traffic(
     placer: Placer, made_up: MadeUp, registry: Registry
 ) -> None:
@@ -113,14 +121,10 @@ def test_the_pool_answers_again_before_the_replicas_go(
 
 
 def test_who_waits_for_a_replica_gets_one_before_the_application_goes(
-    placer: Placer, made_up: MadeUp, registry: Registry
+    placer: Placer, made_up: MadeUp
 ) -> None:
     """Ray never answers those that wait for a replica of what is deleted: some do after none."""
-    placed(placer, made_up)
-    registry.rollouts.place("m", OWN.model_copy(update={"min_replicas": 0}))
-    placer.step()
-    registry.rollouts.place("m", Placement())
-    placer.step()
+    leaves_with_none(placer, made_up)
     assert made_up.smallest["m"] == 1
     made_up.apps["m"] = Standing(False, "its replica starts")
     for _ in range(3):
@@ -168,13 +172,9 @@ def test_what_cannot_be_taken_away_keeps_no_other_waiting(
 
 
 def test_an_application_that_gets_no_replica_goes_in_the_end(
-    placer: Placer, made_up: MadeUp, registry: Registry
+    placer: Placer, made_up: MadeUp
 ) -> None:
-    placed(placer, made_up)
-    registry.rollouts.place("m", OWN.model_copy(update={"min_replicas": 0}))
-    placer.step()
-    registry.rollouts.place("m", Placement())
-    placer.step()
+    leaves_with_none(placer, made_up)
     made_up.apps["m"] = Standing(False, "no CPU is free")
     made_up.now += TURN_SECONDS + 1
     placer.step()

@@ -40,7 +40,7 @@ def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     if (fitting := max(least, round(share * len(judges)))) < len(judges):
         rng = np.random.default_rng(work.request.spec.seed)
         judges = subset(judges, data.labels, fitting, rng)
-        note += f"; of the validation rows {fitting:,} of {len(data.validation):,}"
+        note += f"; of the validation rows {len(judges):,} of {len(data.validation):,}"
     found = replace(data, train=kept, validation=judges)
     return replace(work, data=found, notes=(*work.notes, note))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from regraft.adaptations.budget import OF_BEGINNING, within_budget
 from regraft.adaptations.choice import Choice, choose_feature
-from regraft.adaptations.request import begins_frozen
+from regraft.adaptations.request import steps
 from regraft.adaptations.training import Limits, Trained, on_ray, train_in
 from regraft.adaptations.work import Work, features_of, fitted, frozen_features
 from regraft.contract import Array, Feature, LinearHead, OwnHead
@@ -63,7 +63,8 @@ def learn(work: Work) -> tuple[Work, Learnt]:
     if strategy.freezes_backbone:
         work = within_budget(work, choice.feature)
         return work, learn_frozen(work, choice)
-    if begins_frozen(strategy, work.context.plugins):
+    # A head that is fitted first is fitted to what the frozen backbone says of all rows.
+    if any(one.freezes_backbone for one in steps(strategy, work.context.plugins)):
         work = within_budget(work, choice.feature, OF_BEGINNING)
     directory = work.context.registry.home.run(work.context.adaptation.id)
     what, limits = (strategy, choice.feature), Limits(work.context.deadline)

@@ -54,9 +54,10 @@ def refit(
             raise
         except RegraftError as error:
             log.warning("%s did not learn again from %s: %s", strategy.name, name, error)
-    if found[1:]:
-        found[1].model.load_state_dict(mean_of_weights([one.model for one in found]))
-    return found[min(1, len(found) - 1)]
+    if not found[1:]:
+        return trained
+    found[1].model.load_state_dict(mean_of_weights([one.model for one in found]))
+    return found[1]
 
 
 def _again(work: Work, trained: Trained) -> Iterator[tuple[str, DataSet, Limits]]:

@@ -161,10 +161,10 @@ def beginnings(strategy: TransferStrategy, plugins: Plugins) -> list[TransferStr
     return found
 
 
-def begins_frozen(strategy: TransferStrategy, plugins: Plugins) -> bool:
-    """Whether it, or an ingredient, begins with what a frozen backbone says of all rows."""
+def steps(strategy: TransferStrategy, plugins: Plugins) -> list[TransferStrategy]:
+    """All that learn for it: each of its ingredients, or else itself, and what that begins with."""
     parts = strategy.ingredients() or (strategy,)
-    return any(one.freezes_backbone for part in parts for one in beginnings(part, plugins))
+    return [one for part in parts for one in beginnings(part, plugins)]
 
 
 def _tasks_of(modality: str, plugins: Plugins) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from regraft.adaptations.context import Context
-from regraft.adaptations.request import Request, beginnings
+from regraft.adaptations.request import Request, steps
 from regraft.contract import Array, Feature, LinearHead, OwnHead, Task, TransferStrategy
 from regraft.data.balance import balanced
 from regraft.data.folds import make_folds
@@ -128,9 +128,8 @@ def unlearnt_notes(work: Work) -> list[str]:
     """Rows that were given and not learnt from: by what the work tells, and those without labels
     where the strategy looks at none."""
     strategy, rows = work.request.strategy, work.data.unlabelled
-    trained = strategy.ingredients() or (strategy,)
-    steps = [one for each in trained for one in beginnings(each, work.context.plugins)]
-    if rows is None or any(one.unlabelled != "unused" for one in steps):
+    learning = steps(strategy, work.context.plugins)
+    if rows is None or any(one.unlabelled != "unused" for one in learning):
         return [*work.notes]
     return [
         *work.notes,

@@ -116,14 +116,13 @@ def completed(configuration: str) -> str:
 
 def _completed_lines(lines: Sequence[str]) -> Iterator[str]:
     servers, named = _servers(lines), _named(lines)
+    ours = {*OPTIONS, *named, *_NO_COMMANDS, _NO_LISTENING, _ONCE}
     section, preferred = "", _preferred(servers)
     pool = next((found[1] for line in lines if (found := _POOL.match(line))), None)
     for line in lines:
         if line[:1].isalpha():
             section = line.strip()
-        if line in (*OPTIONS, *named, *_NO_COMMANDS, _NO_LISTENING, _ONCE) or line.startswith(
-            _REFUSAL
-        ):
+        if line in ours or line.startswith(_REFUSAL):
             continue
         if _PREFERENCE.match(line):
             continue
