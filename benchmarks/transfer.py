@@ -23,7 +23,7 @@ from regraft.adaptations.candidates import POOLED
 from regraft.adaptations.choice import choose_feature
 from regraft.adaptations.refit import refit
 from regraft.adaptations.request import check_request, with_options
-from regraft.adaptations.search import Scored, choose
+from regraft.adaptations.search import Scored, choose, margin
 from regraft.adaptations.training import here, train
 from regraft.adaptations.trial import answers, head_of_trained, stopwatch, try_out
 from regraft.domain import DataSet
@@ -63,6 +63,9 @@ def measure(bench: Bench, what: tuple[str, int, int], data: DataSet, strategy: s
                 row[f"{part}_loss"] = metrics["loss"]
                 if part == "validation":
                     row["calibrated_loss"] = metrics["calibrated_loss"]
+                    if work.request.strategy.freezes_backbone:
+                        given = trial.outputs[part], targets
+                        row["margin"] = margin(work.task, len(data.train), *given)
     except RegraftError as error:
         return {**row, "error": str(error)}
     return {
@@ -122,7 +125,8 @@ def measure_auto(bench: Bench, data: DataSet, rows: list[JSON]) -> JSON | None:
     scored = []
     for row in tried:
         strategy = with_options(bench.plugins.strategy(row["strategy"]), {}, row["seed"])
-        scored.append(Scored(strategy, row["validation"], row["calibrated_loss"], row["seconds"]))
+        figures = row["validation"], row["calibrated_loss"], row["seconds"]
+        scored.append(Scored(strategy, *figures, margin=row.get("margin", 0.0)))
     best = choose(scored).strategy
     found = known[best.name]
     cost = sum(row["processor_seconds"] for row in tried)

@@ -15,12 +15,15 @@ from regraft.adaptations.judging import evaluate
 from regraft.adaptations.queries import show_version
 from regraft.adaptations.request import check_request, parse_spec
 from regraft.adaptations.run import run
-from regraft.adaptations.search import Scored, choose
+from regraft.adaptations.search import MANY, Scored, choose, margin
 from regraft.adaptations.work import Work
+from regraft.contract import TextInputs
 from regraft.domain import DataSet, Examples
 from regraft.errors import CancelledRunError, InvalidInputError, RunFailedError
+from regraft.evaluation.calibration import calibrated_losses
 from regraft.plugins import Plugins
 from regraft.training.search import LOSS, PLAIN, SCORE, SECONDS, _result
+from regraft_text.classification import TextClassification
 from regraft_transfer.full import Full
 from regraft_transfer.linear_probe import LinearProbe
 
@@ -68,6 +71,21 @@ def test_least_loss_is_taken() -> None:
     probe, full = Scored(PROBE, 0.9, 0.5, 1.0), Scored(FULL, 0.85, 0.4, 9.0)
     assert choose([probe, full]) is full
     assert choose([full, Scored(PROBE, 0.9, 0.3, 1.0)]).strategy is PROBE
+
+
+def test_a_head_alone_must_be_better_for_sure_where_labels_are_many() -> None:
+    full = Scored(FULL, 0.85, 0.4, 9.0)
+    assert choose([Scored(PROBE, 0.9, 0.35, 1.0, margin=0.1), full]) is full
+    assert choose([Scored(PROBE, 0.9, 0.25, 1.0, margin=0.1), full]).strategy is PROBE
+
+
+@pytest.mark.parametrize(("rows", "many"), [(2 * MANY - 2, False), (2 * MANY, True)])
+def test_how_sure_is_the_standard_error_of_the_loss(rows: int, many: bool) -> None:
+    task = TextClassification(TextInputs((), b"", 8), ["a", "b"])
+    outputs, targets = np.array([[0.9, 0.1], [0.4, 0.6]] * 8), np.array([0, 1] * 8)
+    losses = calibrated_losses(outputs, targets)
+    assert losses[0] < losses[1]
+    assert margin(task, rows, outputs, targets) == pytest.approx(losses.std() / 4 if many else 0)
 
 
 def test_one_that_failed_is_passed_over_and_all_that_failed_are_told() -> None:

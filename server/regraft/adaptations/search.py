@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regraft.adaptations.budget import OF_BEGINNING, within_budget
 from regraft.adaptations.candidates import candidates
 from regraft.adaptations.choice import Choice, choose_feature
@@ -21,7 +23,7 @@ from regraft.adaptations.work import Work
 from regraft.contract import Array, Task, TransferStrategy
 from regraft.domain import JSON, Adaptation, AdaptationSpec, DataSet
 from regraft.errors import CancelledRunError, RunFailedError
-from regraft.evaluation.calibration import measured
+from regraft.evaluation.calibration import calibrated_losses, measured
 from regraft.plugins import Plugins
 from regraft.registry.patience import patiently
 from regraft.registry.store import Registry
@@ -29,6 +31,8 @@ from regraft.serving.sessions import available_cpus
 from regraft.settings import Settings
 
 ASK_SECONDS = 1.0
+MANY = 32
+"""Labelled rows a class from which on more than a head is well learnt (Tunstall et al. 2022)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Scored:
     seconds: float
     epochs: int = 0
     reason: str | None = None
+    margin: float = 0.0
+    """By how much its loss must be the least, to be taken."""
 
 
 def find(work: Work) -> Found:
@@ -83,6 +89,7 @@ def _row(one: Scored, best: Scored) -> JSON:
         "strategy": one.strategy.name,
         "score": one.score,
         "loss": one.loss,
+        "margin": one.margin,
         "seconds": one.seconds,
         "epochs": one.epochs,
         "reason": one.reason,
@@ -92,12 +99,23 @@ def _row(one: Scored, best: Scored) -> JSON:
 
 def choose(scored: Sequence[Scored]) -> Scored:
     """The one with the least loss on the validation part, once calibrated: of few rows it tells
-    more than the score, which counts a row as right or wrong."""
+    more than the score, which counts a row as right or wrong. By more than its margin, where it has
+    one."""
     usable = [one for one in scored if one.score is not None]
     if not usable:
         reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
         raise RunFailedError(f"No strategy came to an end. {reasons}")
-    return min(usable, key=lambda one: float("inf") if one.loss is None else one.loss)
+    return min(usable, key=lambda one: float("inf") if one.loss is None else one.loss + one.margin)
+
+
+def margin(task: Task, rows: int, outputs: Array, targets: Array) -> float:
+    """Of a head alone that learnt from so many rows, by what it says of the validation part: the
+    standard error of its loss where labels are many. There a backbone that learns too is nearly
+    always better, and the few rows that judge must say the contrary for sure."""
+    if rows < MANY * max(1, len(task.labels)) or not task.calibrates:
+        return 0.0
+    losses = calibrated_losses(outputs, targets)
+    return float(losses.std() / np.sqrt(len(losses)))
 
 
 Told = tuple[float, float, float]
@@ -117,9 +135,10 @@ def _told(task: Task, metrics: JSON) -> Told:
 def _closed(work: Work, choice: Choice) -> Scored:
     part = work.data.validation
     trial = try_out(work, choice.feature, {"validation": part})
-    targets = work.task.targets(part.labels)
-    score, _, loss = _score(work.task, trial.outputs["validation"], targets)
-    return Scored(work.request.strategy, score, loss, trial.seconds)
+    outputs, targets = trial.outputs["validation"], work.task.targets(part.labels)
+    score, _, loss = _score(work.task, outputs, targets)
+    apart = margin(work.task, len(work.data.train), outputs, targets)
+    return Scored(work.request.strategy, score, loss, trial.seconds, margin=apart)
 
 
 def _learnt(work: Work, choice: Choice, directory: Path, seconds: float) -> Learnt:

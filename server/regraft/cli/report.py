@@ -129,7 +129,7 @@ def _told(version: dict[str, Any]) -> Iterator[str]:
     for one in report["tried"]:
         score = one["reason"]
         if one["score"] is not None:
-            score = f"{one['score']:.3f} (loss {one['loss']:.3f})"
+            score = f"{one['score']:.3f} (loss {_loss(one)})"
         taken = ", taken" if one["taken"] else ""
         taken += ", then learnt from all labels" if one.get("all_labels") else ""
         yield f"tried {one['strategy']}: {score} on validation, {one['seconds']:.1f} s{taken}"
@@ -169,6 +169,12 @@ def _precision(found: dict[str, Any], metric: str) -> str:
         f"{name}: served, {found['ratio']:.2f} times as fast; {metric} of {scores['rows']:,} "
         f"training and validation rows {scores[name]:.3f}, in fp32 {scores['fp32']:.3f}"
     )
+
+
+def _loss(one: dict[str, Any]) -> str:
+    """With the margin by which it must be the least, if there is one."""
+    margin = one.get("margin")
+    return f"{one['loss']:.3f} ± {margin:.3f}" if margin else f"{one['loss']:.3f}"
 
 
 def _speed(found: dict[str, Any], metric: str, over_probe: dict[str, Any] | None) -> str:

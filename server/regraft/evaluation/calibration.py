@@ -21,7 +21,8 @@ def fit_temperature(outputs: Array, targets: Array) -> float:
     logits = _logits(outputs)
 
     def surprise(logarithm: float) -> float:
-        return _log_loss(logits / np.exp(logarithm), targets) + (logarithm / PRIOR) ** 2 / 2
+        losses = _log_losses(logits / np.exp(logarithm), targets)
+        return float(losses.sum()) + (logarithm / PRIOR) ** 2 / 2
 
     limit = np.log(LARGEST)
     found = minimize_scalar(surprise, bounds=(-limit, limit), method="bounded")
@@ -35,8 +36,12 @@ def measured(task: Task, outputs: Array, targets: Array) -> JSON:
     metrics = task.metrics(outputs, targets)
     if not task.calibrates:
         return metrics
-    logits = _logits(outputs) / fit_temperature(outputs, targets)
-    return {**metrics, "calibrated_loss": _log_loss(logits, targets) / len(targets)}
+    return {**metrics, "calibrated_loss": float(calibrated_losses(outputs, targets).mean())}
+
+
+def calibrated_losses(outputs: Array, targets: Array) -> Array:
+    """The log loss [N] of each row after the temperature that all of them ask for."""
+    return _log_losses(_logits(outputs) / fit_temperature(outputs, targets), targets)
 
 
 def _logits(outputs: Array) -> Array:
@@ -44,10 +49,11 @@ def _logits(outputs: Array) -> Array:
     return logits
 
 
-def _log_loss(logits: Array, targets: Array) -> float:
+def _log_losses(logits: Array, targets: Array) -> Array:
     top = logits.max(1, keepdims=True)
     total = top[:, 0] + np.log(np.exp(logits - top).sum(1))
-    return float((total - logits[np.arange(len(targets)), targets]).sum())
+    losses: Array = total - logits[np.arange(len(targets)), targets]
+    return losses
 
 
 def calibration_error(outputs: Array, targets: Array) -> float:
