@@ -135,6 +135,16 @@ def test_nearest_is_by_angle_and_not_the_row_itself() -> None:
     assert neighbour_accuracy(features, np.array([0, 1, 0, 1, 1]), neighbours=1) == 0
 
 
+def test_rows_of_one_unit_have_no_say_on_each_other() -> None:
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(60, 16)), 5, 0) + rng.normal(size=(300, 16)) / 100
+    units = np.repeat(np.arange(60), 5)
+    targets = np.repeat(rng.integers(0, 2, 60), 5)
+    assert neighbour_accuracy(features, targets) == 1
+    assert 0.3 < neighbour_accuracy(features, targets, units=units) < 0.7
+    assert neighbour_accuracy(features[:5], targets[:5], units=units[:5]) in (0, 1)
+
+
 def test_the_nearer_neighbour_breaks_a_tie() -> None:
     degrees = np.radians([0, 5, 20, 120, 125, 140])
     features = np.stack([np.cos(degrees), np.sin(degrees)], 1)

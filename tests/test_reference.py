@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regraft.errors import InvalidInputError
-from regraft.reference import PixelOptions, Reference, located
+from regraft.reference import PixelOptions, Reference, SourceOptions, located
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,7 @@ def test_wrong_options_are_refused_beside_the_right_ones(options: str) -> None:
         ("{name}", "{full}"),
         ("onnx:{name}#out?size=9", "onnx:{full}#out?size=9"),
         ("torch:torch.nn:Identity@{name}?size=9", "torch:torch.nn:Identity@{full}?size=9"),
+        ("onnx:onnx", "onnx:{folder}"),
         ("none.onnx", "none.onnx"),
         ("minilm-l6", "minilm-l6"),
         ("", ""),
@@ -54,5 +55,12 @@ def test_a_file_that_is_here_is_named_in_full(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.onnx").touch()
-    names = {"name": "m.onnx", "full": tmp_path / "m.onnx"}
+    (tmp_path / "onnx").mkdir()
+    names = {"name": "m.onnx", "full": tmp_path / "m.onnx", "folder": tmp_path / "onnx"}
     assert located(text.format(**names)) == expected.format(**names)
+
+
+def test_an_option_without_a_value_is_not_passed_over() -> None:
+    """`bert?init=` would be the trained model."""
+    with pytest.raises(InvalidInputError, match="init"):
+        Reference.parse("bert?init=").read(SourceOptions)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -51,7 +52,10 @@ class PixelColours(BaseEstimator):  # type: ignore[misc]
         known = np.flatnonzero(flat != VOID)
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(known)[:MOST_PIXELS]
-        self.model_ = LogisticRegression(max_iter=200).fit(features[chosen], flat[chosen])
+        model: Any = LogisticRegression(max_iter=200)
+        if len(np.unique(flat[chosen])) < 2:  # of one class there is nothing to tell apart
+            model = DummyClassifier()
+        self.model_ = model.fit(features[chosen], flat[chosen])
         return self
 
     def predict_proba(self, files: Sequence[bytes]) -> Any:

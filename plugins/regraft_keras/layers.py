@@ -16,6 +16,7 @@ LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601, by which Pillow makes grey of colour."""
 MERGING = ("Add", "Concatenate", "Average", "Maximum")
 ENDING = (*MERGING, "Activation", "ReLU", "MaxPooling2D", "AveragePooling2D", "Dense")
+STATISTICS = ("BatchNormalization",)
 POOLING = ("GlobalAveragePooling2D", "GlobalMaxPooling2D")
 
 
@@ -81,6 +82,11 @@ def _classifies(layer: Any) -> bool:
     return getattr(function, "__name__", "") in ("softmax", "sigmoid")
 
 
+def _all(model: Any) -> list[Any]:
+    """Its layers, with those of the models within."""
+    return [*model._flatten_layers(include_self=False)]
+
+
 def _kind(layer: Any) -> str:
     return str(type(layer).__name__)
 
@@ -98,6 +104,8 @@ class KerasLayers(nn.Module):
         outputs = [model.get_layer(name).output for name in names]
         self.inner = keras.Model(model.inputs, outputs)
         self.maps = maps
+        self.keeps_statistics = any(_kind(layer) in STATISTICS for layer in _all(self.inner))
+        """Whether it has batch norms, which take theirs as they are in training too."""
         self.grey = model.input_shape[-1] == 1
         for name, values in zip(("mean", "deviation", "luma"), (*scale, LUMA), strict=True):
             tensor = torch.tensor(values, dtype=torch.float32)

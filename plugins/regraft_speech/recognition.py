@@ -101,9 +101,15 @@ class SpeechRecognition(SoundRows):
         return 1 - np.array(errors) / max(mean, 1e-9)
 
     def majority(self, targets: Any, rows: int) -> Any:
-        """The transcript that occurs most, for every row."""
-        (text, _), *_ = Counter(self._wanted(targets)).most_common(1)
-        return np.repeat(one_hot(self.targets([text]), 1 + len(self.labels)), rows, 0)
+        """The transcript that occurs most, or silence where that has fewer wrong words, for every
+        row."""
+        wanted = self._wanted(targets)
+        (text, _), *_ = Counter(wanted).most_common(1)
+        wrong, words = (
+            sum(edit_distance(said.split(), one.split()) for one in wanted) for said in (text, "")
+        )
+        said = text if wrong < words else ""
+        return np.repeat(one_hot(self.targets([said]), 1 + len(self.labels)), rows, 0)
 
     def simple_baseline(self, seed: int) -> Any:
         """The transcript of the training row whose MFCCs are nearest."""

@@ -11,6 +11,8 @@ from regraft_transfer.linear_probe import LinearProbe, LinearProbeOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from regraft.model import TargetModel
+
 
 class ContrastiveOptions(FineTuningOptions):
     """Pairs are those within a batch, so that their number is bounded by `least_steps` or by one
@@ -32,6 +34,11 @@ class Contrastive(FineTuning):
     refits_head = True
     Options = ContrastiveOptions
     options: ContrastiveOptions
+
+    def check(self, model: "TargetModel") -> str | None:
+        if any(parameter.requires_grad for parameter in model.backbone.parameters()):
+            return None
+        return "the feature has no weights that could learn"
 
     def fit(self, features: Any, targets: Any, folds: Folds) -> LinearHead:
         return LinearProbe(LinearProbeOptions(), self.seed).fit(features, targets, folds)

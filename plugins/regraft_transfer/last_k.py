@@ -27,6 +27,14 @@ class LastLayers(FineTuning):
     Options = LastLayersOptions
     options: LastLayersOptions
 
+    def check(self, model: "TargetModel") -> str | None:
+        from regraft.model import levels
+
+        found = len(levels(model.backbone))
+        if found > self.options.layers:
+            return None
+        return f"all {found} levels of the source model would learn: take full"
+
     def prepare(self, model: "TargetModel") -> "TargetModel":
         from regraft.model import levels
 

@@ -30,6 +30,11 @@ class LoRA(FineTuning):
     Options = LoRAOptions
     options: LoRAOptions
 
+    def check(self, model: "TargetModel") -> str | None:
+        from regraft_transfer.lora_layers import refusal
+
+        return refusal(model.backbone)
+
     def prepare(self, model: "TargetModel") -> "TargetModel":
         from peft import LoraConfig, get_peft_model
 

@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import torch
 from peft import LoraConfig
 from peft.tuners.lora.layer import Conv2d
 from torch import nn
@@ -33,7 +34,9 @@ class OwnConvolution(Conv2d):  # type: ignore[misc]
 
 
 def register(config: LoraConfig, backbone: nn.Module) -> None:
-    """Have peft take these for such convolutions."""
+    """Have peft take these for such convolutions; and torch's own encoder ask the layers that are
+    changed also where it learns nothing: it would take their weights past what changes them."""
+    torch.backends.mha.set_fastpath_enabled(False)
     classes = {type(m) for m in backbone.modules() if isinstance(m, nn.Conv2d)} - {nn.Conv2d}
     config._register_custom_module(dict.fromkeys(classes, OwnConvolution))
 
@@ -53,6 +56,15 @@ def targets(backbone: nn.Module) -> list[str]:
             "full, or another feature."
         )
     return linear or whole
+
+
+def refusal(backbone: nn.Module) -> str | None:
+    """Why there are no such names, or None."""
+    try:
+        targets(backbone)
+    except UnsupportedError as error:
+        return str(error)
+    return None
 
 
 def _learns(layer: nn.Linear | nn.Conv2d | nn.Conv1d) -> bool:

@@ -32,5 +32,5 @@ class MinimumConfusion(CrossDomain):
         weights = 1 + (-entropy).exp()
         weights = weights * len(weights) / weights.sum()
         together = (shares * weights.unsqueeze(-1)).T @ shares
-        together = together / together.sum(1, keepdim=True)
+        together = together / together.sum(1, keepdim=True).clamp_min(1e-9)
         return (together.sum() - together.trace()) / len(together)

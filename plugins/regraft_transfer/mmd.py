@@ -24,7 +24,8 @@ class MeanDiscrepancy(CrossDomain):
 
         count = len(step.features)
         rows = torch.cat([step.features, target.features])
-        distances = (rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(-1)
+        squares = rows.square().sum(-1)
+        distances = (squares.unsqueeze(1) + squares - 2 * rows @ rows.T).clamp_min(0)
         mean = distances.detach().sum() / max(1, len(rows) * (len(rows) - 1))
         kernel = torch.stack([(-distances / (w * mean + 1e-9)).exp() for w in WIDTHS]).mean(0)
         within = kernel[:count, :count].mean() + kernel[count:, count:].mean()

@@ -1,6 +1,12 @@
 """No transfer: the architecture alone, trained from where its weights are."""
 
+from typing import TYPE_CHECKING
+
+from regraft import UnsupportedError
 from regraft_transfer.fine_tuning import FineTuning, FineTuningOptions, Rate, Share
+
+if TYPE_CHECKING:
+    from regraft.model import TargetModel
 
 
 class ScratchOptions(FineTuningOptions):
@@ -20,3 +26,11 @@ class Scratch(FineTuning):
     summary = "Train the architecture as if nothing were known; for `SOURCE?init=random`"
     paper = "He et al. 2019, Rethinking ImageNet Pre-Training"
     Options = ScratchOptions
+
+    def prepare(self, model: "TargetModel") -> "TargetModel":
+        if getattr(model.backbone, "keeps_statistics", False):
+            raise UnsupportedError(
+                "the source model's batch norms keep the statistics that they have: from random "
+                "weights it would learn without any"
+            )
+        return model

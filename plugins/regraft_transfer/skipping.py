@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def removable(model: "TargetModel") -> "list[nn.Module]":
-    """The layers, from the inputs up, whose output has the shape of their input."""
+    """The layers, from the inputs up, whose output has the shape of their input; none if the upper
+    half of them has none of these: they are the stages of an encoder."""
     import torch
 
     from regraft.model import layers
@@ -23,7 +24,9 @@ def removable(model: "TargetModel") -> "list[nn.Module]":
         hidden = _hidden(given, named)
         layer.gives_tuple = isinstance(output, tuple)
         result = output[0] if layer.gives_tuple else output
-        found[layer] = result.shape == hidden.shape
+        # More than the states and what they attend to would be missed.
+        simple = not layer.gives_tuple or len(output) <= 2
+        found[layer] = simple and result.shape == hidden.shape
 
     hooks = [
         layer.register_forward_hook(compare, with_kwargs=True) for layer in layers(model.backbone)
@@ -34,7 +37,8 @@ def removable(model: "TargetModel") -> "list[nn.Module]":
     model.train(before)
     for hook in hooks:
         hook.remove()
-    return [layer for layer, same in found.items() if same]
+    upper = [*found.values()][len(found) // 2 :]
+    return [layer for layer, same in found.items() if same and any(upper)]
 
 
 def too_few(model: "TargetModel", least: int) -> str | None:

@@ -11,7 +11,8 @@ class TargetModel(nn.Module):
     """A backbone that gives a feature, and a head that turns it into outputs.
 
     `forward` takes the source model's input tensors by name and returns `(features, outputs)`.
-    `example` is a small batch of made-up inputs.
+    `example` is a small batch of made-up inputs, `fixed` the names of the backbone's parameters
+    that the source model itself holds fixed.
     """
 
     def __init__(
@@ -21,6 +22,7 @@ class TargetModel(nn.Module):
         self.backbone = backbone
         self.head = head
         self.example = dict(example or {})
+        self.fixed = frozenset(n for n, p in backbone.named_parameters() if not p.requires_grad)
 
     def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
         features = self.backbone(**inputs)

@@ -36,13 +36,14 @@ class Measures:
     probe_accuracy: float
 
 
-def measure(features: Array, targets: Array, folds: Folds) -> Measures:
-    """All four measures of finite features [N, D] and class indices [N]."""
+def measure(features: Array, targets: Array, folds: Folds, units: Array | None = None) -> Measures:
+    """All four measures of finite features [N, D] and class indices [N]; `units` [N] are the same
+    for rows that belong together, which tell nothing of each other."""
     exact = np.asarray(features, float)
     return Measures(
         log_evidence(exact, targets),
         h_score(exact, targets),
-        neighbour_accuracy(exact, targets),
+        neighbour_accuracy(exact, targets, units=units),
         probe_accuracy(exact, targets, folds),
     )
 
@@ -196,27 +197,31 @@ def _shrinkage(centred: Array, product: Array) -> float:
     return float(min(max(error / distance, 0), 1))
 
 
-def neighbour_accuracy(features: Array, targets: Array, neighbours: int = 5) -> float:
-    """Leave-one-out accuracy of a vote of the nearest by cosine; summed similarity breaks ties."""
+def neighbour_accuracy(
+    features: Array, targets: Array, neighbours: int = 5, units: Array | None = None
+) -> float:
+    """Leave-one-out accuracy of a vote of the nearest by cosine, those of the row's own unit left
+    out; summed similarity breaks ties."""
     exact = np.asarray(features, float)
     count = min(neighbours, len(exact) - 1)
     if count < 1:
         return float("nan")
     unit = exact / np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-300)
-    columns = _one_hot(targets)
+    columns, alike = _one_hot(targets), np.arange(len(unit)) if units is None else units
     blocks = np.split(np.arange(len(unit)), range(BLOCK, len(unit), BLOCK))
     with threadpool_limits(1):
-        voted = np.concatenate([_votes(unit, columns, block, count) for block in blocks])
+        voted = np.concatenate([_votes(unit, columns, alike, block, count) for block in blocks])
     return float((voted == columns.argmax(1)).mean())
 
 
-def _votes(unit: Array, columns: Array, block: Array, count: int) -> Array:
-    """The class of each row of the block, by its nearest among the others."""
+def _votes(unit: Array, columns: Array, units: Array, block: Array, count: int) -> Array:
+    """The class of each row of the block, by its nearest among those of other units."""
     similarity = unit[block] @ unit.T
-    similarity[np.arange(len(block)), block] = -np.inf
+    similarity[units[block][:, None] == units[None]] = -np.inf
     nearest = np.argpartition(similarity, -count, axis=1)[:, -count:]
-    # All similarities together move a sum by less than one vote.
-    weights = 1 + np.take_along_axis(similarity, nearest, 1) / (count + 1)
+    found = np.take_along_axis(similarity, nearest, 1)
+    # All similarities together move a sum by less than one vote; who is left out has none.
+    weights = np.where(np.isfinite(found), 1 + found / (count + 1), 0)
     totals = np.einsum("bk,bkc->bc", weights, columns[nearest])
     return np.asarray(totals.argmax(1))
 

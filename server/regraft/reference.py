@@ -29,7 +29,9 @@ class Reference:
     def parse(cls, text: str) -> Self:
         """`onnx:m.onnx#features?size=96` is the target m.onnx of the kind onnx, and so on."""
         found = OPTIONS.match(text)
-        rest, options = (found[1], dict(parse_qsl(found[2]))) if found else (text, {})
+        rest, options = (
+            (found[1], dict(parse_qsl(found[2], keep_blank_values=True))) if found else (text, {})
+        )
         prefixed = KIND.match(rest)
         kind, rest = (prefixed[1], prefixed[2]) if prefixed else (None, rest)
         target, mark, part = rest.partition("#")
@@ -57,7 +59,8 @@ def located(text: str) -> str:
             return text
     except (OSError, RuntimeError, ValueError):
         return text
-    start = text.index(parsed.target) + len(before + mark)
+    prefix = len(parsed.kind) + 1 if parsed.kind else 0
+    start = prefix + len(before + mark)
     return f"{text[:start]}{found.resolve()}{text[start + len(path) :]}"
 
 

@@ -71,6 +71,7 @@ def test_least_loss_is_taken() -> None:
     probe, full = Scored(PROBE, 0.9, 0.5, 1.0), Scored(FULL, 0.85, 0.4, 9.0)
     assert choose([probe, full]) is full
     assert choose([full, Scored(PROBE, 0.9, 0.3, 1.0)]).strategy is PROBE
+    assert choose([Scored(PROBE, 0.9, float("nan"), 1.0), full]) is full
 
 
 def test_a_head_alone_must_be_better_for_sure_where_labels_are_many() -> None:

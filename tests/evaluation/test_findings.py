@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from regraft.evaluation.findings import label_errors, listed, near_duplicates, shift
+from regraft.evaluation.findings import Side, label_errors, listed, near_duplicates, shift
 
 
 def clusters(rows: int, seed: int, gap: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -92,17 +92,35 @@ def test_unsure_rows_and_rows_without_a_probability_are_not_suspected() -> None:
     assert label_errors(shares, np.array([0, 1, 0, 1])) == []
 
 
+def side(rows: np.ndarray) -> Side:
+    """Rows of which none belongs to another."""
+    return Side(rows, np.arange(len(rows)))
+
+
 def test_domains_that_differ_are_told_apart_and_alike_ones_are_not() -> None:
     one, other = clusters(300, 0)[0], clusters(300, 1)[0]
-    alike = shift(one, other, seed=0)
-    apart = shift(one, other + 1.0, seed=0)
+    alike = shift(side(one), side(other), seed=0)
+    apart = shift(side(one), side(other + 1.0), seed=0)
     assert alike == pytest.approx(0.5, abs=0.1)
     assert apart is not None
     assert apart > 0.9
 
 
 def test_few_rows_tell_nothing_of_a_shift() -> None:
-    assert shift(np.zeros((5, 2)), np.ones((50, 2)), seed=0) is None
+    assert shift(side(np.zeros((19, 2))), side(np.ones((50, 2))), seed=0) is None
+
+
+def test_rows_that_belong_together_are_no_shift() -> None:
+    """Whoever knows one row of a patient knows the others, and says of which part he is."""
+    rng = np.random.default_rng(0)
+    patients = rng.normal(size=(50, 64))
+    rows = np.repeat(patients, 20, 0) + rng.normal(size=(1000, 64)) / 10
+    numbers = np.repeat(np.arange(50), 20)
+    given = Side(rows[:500], numbers[:500]), Side(rows[500:], numbers[500:])
+    found, blind = shift(*given, seed=0), shift(side(rows[:500]), side(rows[500:]), seed=0)
+    assert found is not None
+    assert blind is not None
+    assert found < 0.75 < 0.95 < blind
 
 
 def test_long_lists_are_cut() -> None:

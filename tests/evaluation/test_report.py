@@ -81,9 +81,34 @@ def test_report_is_json_with_the_gain_over_the_simple_baseline(task: Task, data:
     assert report["verdict"] == "negative"
     assert report["notes"] == [
         "a note",
+        "on the test part it is 66.7 points worse than always the same answer, the likeliest",
         "on the test part it is 100.0 points worse than the simple baseline, which needs no "
         "source model",
     ]
+
+
+def test_what_is_no_better_than_the_majority_is_no_positive_transfer(
+    task: Task, data: DataSet
+) -> None:
+    """A simple baseline that learnt noise is worse than that."""
+    majority, targets = majority_baseline(task, data), task.targets(data.test.labels)
+    noise = judge(task, np.eye(2)[np.roll(targets, 1)], targets)
+    assert noise.metrics["accuracy"] < majority.metrics["accuracy"]
+    known = {"majority": majority, "simple": noise}
+    report = build_report(task, data, majority, known, 0, True)
+    assert report["gain"]["low"] > 0
+    assert report["verdict"] == "inconclusive"
+    assert report["gain_majority"]["value"] == 0
+    assert "it is not surely better than always the same answer, the likeliest" in report["notes"]
+    report = build_report(task, data, noise, {"majority": majority, "simple": noise}, 0, True)
+    assert report["verdict"] == "negative"
+
+
+def test_of_baselines_the_figures_of_the_whole_are_told(task: Task, data: DataSet) -> None:
+    ours = simple_baseline(task, data, 0)
+    report = build_report(task, data, ours, {"majority": ours, "simple": ours}, 0, True)
+    assert {"confusion", "per_class"} <= report["metrics"].keys()
+    assert report["baselines"]["simple"].keys() == {"accuracy", "macro_f1", "loss"}
 
 
 def test_baseline_that_is_missing_is_null_with_its_reason(task: Task, data: DataSet) -> None:

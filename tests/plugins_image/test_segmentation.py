@@ -17,6 +17,7 @@ from regraft.data.load import load_dataset
 from regraft.domain import AdaptationSpec
 from regraft.errors import DataError
 from regraft.settings import Settings
+from regraft_image.baseline import PixelColours
 from regraft_image.masks import mask_problem
 from regraft_image.segmentation import ImageSegmentation, overlap
 
@@ -145,6 +146,29 @@ def test_masks_of_one_class_are_refused_with_the_likely_reason(tmp_path: Path) -
     spec = AdaptationSpec(name="x", data=str(tmp_path / "data.csv"), source="any")
     with pytest.raises(DataError, match=r"'0' alone.*255 in a mask is no class"):
         load_dataset(spec, ImageSegmentation, Settings())
+
+
+def test_a_class_that_only_the_test_masks_have_is_refused(tmp_path: Path) -> None:
+    """It would not be judged: its pixels were those of no class."""
+    for name, classes in (("data", (0, 1)), ("test", (0, 7))):
+        lines = ["image,mask"]
+        for number in range(6):
+            stem = f"{name}-{number}"
+            (tmp_path / f"{stem}.png").write_bytes(png(halves(number, 90), "RGB"))
+            (tmp_path / f"{stem}-mask.png").write_bytes(png(halves(*classes)))
+            lines.append(f"{stem}.png,{stem}-mask.png")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+    data, test = (str(tmp_path / f"{name}.csv") for name in ("data", "test"))
+    spec = AdaptationSpec(name="x", data=data, test=test, source="any")
+    with pytest.raises(DataError, match="no row of the data has the label '7'"):
+        load_dataset(spec, ImageSegmentation, Settings())
+
+
+def test_masks_of_one_class_alone_have_a_simple_baseline() -> None:
+    """So may be those of the training part, where the others are in the test part."""
+    files = [png(halves(20, 200), "RGB") for _ in range(2)]
+    model = PixelColours(TASK.inputs, (4, 4), 2, 0).fit(files, np.zeros((2, 4, 4), np.uint8))
+    assert model.predict_proba(files)[:, 0].min() == 1
 
 
 def upright_jpeg(width: int, height: int, turn: int) -> bytes:

@@ -110,3 +110,9 @@ def test_most_frequent_transcript_is_the_simplest_guess() -> None:
     assert TASK.texts(TASK.majority(targets, 3)) == ["be"] * 3
     for a, b in itertools.pairwise(TASK.majority(targets, 3)):
         assert np.array_equal(a, b)
+
+
+def test_silence_is_a_better_guess_than_words_that_nobody_else_said() -> None:
+    """Else a model that says nothing would be better than the likeliest answer."""
+    targets = TASK.targets(["to be or not", "be", "or", "not"])
+    assert TASK.texts(TASK.majority(targets, 2)) == ["", ""]

@@ -125,3 +125,19 @@ def test_rows_of_the_target_that_are_all_alike_do_not_outweigh_the_task() -> Non
     known, alike = rows(normal(0)), rows(np.ones((5, 3)))
     assert gap(Coral, known, alike) == pytest.approx(1, abs=1e-5)
     assert gap(Coral, alike, known) == pytest.approx(1, abs=1e-5)
+
+
+def test_answers_without_any_doubt_are_not_confused() -> None:
+    """A class that no row has anything of is mixed up with none."""
+    sure = rows(np.zeros((4, 3)), logits=[[900.0, 0.0, -900.0]] * 4)
+    assert gap(MinimumConfusion, rows(np.zeros((4, 3))), sure) == 0
+
+
+def test_mmd_is_that_of_the_distances() -> None:
+    one, other = normal(0), normal(1, shift=0.5)
+    both = np.concatenate([one, other]).astype(np.float32)
+    distances = ((both[:, None] - both[None]) ** 2).sum(-1)
+    mean = distances.sum() / (400 * 399)
+    kernel = np.mean([np.exp(-distances / (2.0**p * mean)) for p in range(-3, 2)], 0)
+    expected = kernel[:200, :200].mean() + kernel[200:, 200:].mean() - 2 * kernel[:200, 200:].mean()
+    assert gap(MeanDiscrepancy, rows(one), rows(other)) == pytest.approx(expected, abs=1e-5)

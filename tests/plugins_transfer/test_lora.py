@@ -76,3 +76,33 @@ def test_layers_that_the_feature_does_not_depend_on_are_left_alone() -> None:
 def test_a_layer_whose_weights_are_taken_without_asking_it_is_left_alone() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16)
     assert targets(layer) == ["linear1", "linear2"]
+
+
+def test_validation_sees_the_change_of_torchs_own_encoder() -> None:
+    """Which takes its weights past what changes them, where it learns nothing."""
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.layers = nn.TransformerEncoder(layer, 2)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.layers(values).mean(1)
+            return found
+
+    batch = {"values": torch.randn(2, 4, 8)}
+    model = LoRA(LoRAOptions(), 0).prepare(TargetModel(Encoder(), nn.Linear(8, 2), batch)).eval()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter)
+    learning = model(**batch)[0]
+    with torch.no_grad():
+        assert torch.allclose(model(**batch)[0], learning, atol=1e-6)
+
+
+def test_what_has_nothing_to_change_says_so_before_it_is_taken() -> None:
+    strategy = LoRA(LoRAOptions(), 0)
+    assert strategy.check(toy_model(0)) is None
+    model = TargetModel(nn.LSTM(2, 2), nn.Linear(2, 2))
+    assert "neither linear layers nor convolutions" in str(strategy.check(model))

@@ -103,3 +103,44 @@ def test_levels_hold_every_parameter_once_from_the_inputs_up(plugins: Plugins) -
     assert len(found) == 17
     assert found[0][0] is next(backbone.parameters())
     assert sum(map(len, found)) == len({p for p in backbone.parameters() if p.requires_grad})
+
+
+class Stage(torch.nn.Module):
+    """Halves what it is given, or gives more than a layer of states does."""
+
+    def __init__(self, halves: bool, more: int) -> None:
+        super().__init__()
+        self.inner, self.halves, self.more = torch.nn.Linear(1, 1), halves, more
+
+    def forward(self, states: torch.Tensor) -> Any:
+        found = self.inner(states.unsqueeze(-1)).squeeze(-1)
+        found = found[:, ::2] if self.halves else found
+        return (found, *[None] * self.more) if self.more else found
+
+
+@pytest.mark.parametrize(
+    ("halves", "more", "found"),
+    [
+        ([False, True, True, True], 0, 0),
+        ([True, True, False, False], 0, 2),
+        ([False] * 4, 1, 4),
+        ([False] * 4, 2, 0),
+    ],
+)
+def test_stages_are_no_layers(halves: list[bool], more: int, found: int) -> None:
+    """The lowest may keep its shape, and say nothing of the source's own task."""
+
+    class Stages(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stages = torch.nn.ModuleList(Stage(one, more) for one in halves)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            for stage in self.stages:
+                values = stage(values)[0] if more else stage(values)
+            return values
+
+    model = TargetModel(Stages(), torch.nn.Linear(2, 2), {"values": torch.randn(2, 16)})
+    assert len(removable(model)) == found
+    reason = LayerDrop(LayerDropOptions(), 0).check(model)
+    assert (reason is None) == (found > 0)

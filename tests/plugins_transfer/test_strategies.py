@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from regraft import Step
+from regraft import Step, UnsupportedError
 from regraft.model import TargetModel
 from regraft.testing.toy import toy_model
 from regraft_transfer import register_strategies
@@ -22,6 +22,7 @@ from regraft_transfer.knn import NeighbourOptions, Neighbours
 from regraft_transfer.l2_sp import StartingPoint, StartingPointOptions
 from regraft_transfer.last_k import LastLayers, LastLayersOptions
 from regraft_transfer.prototype import Prototype, PrototypeOptions
+from regraft_transfer.scratch import Scratch, ScratchOptions
 from regraft_transfer.soup import Soup, SoupOptions
 from regraft_transfer.voting import LEAST, SMOOTHING
 from regraft_transfer.wise_ft import WeightEnsemble, WeightEnsembleOptions
@@ -193,3 +194,25 @@ def test_soup_is_the_mean_of_the_models_that_make_it_better() -> None:
     soup = Soup(SoupOptions(), 0).mix(models, lambda model: -abs(bias(model) - 2))
     assert bias(soup) == pytest.approx(2.5), "of 1 and 4; 9 would make it worse"
     assert [bias(model) for model in models] == [4, 1, 9]
+
+
+def test_last_k_of_a_backbone_without_that_many_levels_is_refused() -> None:
+    """It would be a fine-tuning of all."""
+    strategy = LastLayers(LastLayersOptions(layers=1), 0)
+    assert strategy.check(toy_model(0)) is None
+    plain = TargetModel(nn.Linear(2, 2), nn.Linear(2, 2))
+    assert "take full" in str(strategy.check(plain))
+
+
+def test_contrastive_wants_weights_that_learn() -> None:
+    strategy = Contrastive(ContrastiveOptions(), 0)
+    assert strategy.check(toy_model(0)) is None
+    assert strategy.check(TargetModel(nn.Identity(), nn.Linear(2, 2))) is not None
+
+
+def test_from_scratch_batch_norms_must_learn() -> None:
+    model = toy_model(0)
+    assert Scratch(ScratchOptions(), 0).prepare(model) is model
+    model.backbone.keeps_statistics = torch.tensor(True)
+    with pytest.raises(UnsupportedError, match="batch norms keep the statistics"):
+        Scratch(ScratchOptions(), 0).prepare(model)

@@ -118,3 +118,23 @@ def test_what_the_strategy_before_left_alone_may_learn_after_it(
         for model in (after.open(plugins).model(), alone)
     )
     assert learning == expected
+
+
+def test_what_the_source_model_holds_fixed_stays_so_for_who_comes_after_another(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    """As the places of an encoder of sound, which are sines."""
+    first = replace(recipe, source="whisper-tiny-en", task="audio-classification")
+    source = plugins.open_source("whisper-tiny-en")
+    feature = source.features[0]
+    first = replace(first, feature=feature.name, inputs=source.inputs, strategy="full", options={})
+    model = first.open(plugins).model()
+    save_weights(tmp_path / "first.safetensors", model)
+    weights = str(tmp_path / "first.safetensors")
+    student = replace(first, strategy="distillation", before=first, weights=weights)
+    fixed, still = (
+        {name for name, parameter in one.backbone.named_parameters() if not parameter.requires_grad}
+        for one in (model, student.open(plugins).model())
+    )
+    assert fixed
+    assert fixed <= still

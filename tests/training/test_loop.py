@@ -314,6 +314,18 @@ def test_two_ranks_see_each_row_once_between_them(tmp_path: Path) -> None:
     assert len(tasks[0].seen) == len(tasks[1].seen)
 
 
+def test_rows_weigh_alike_whichever_rank_has_them(tmp_path: Path) -> None:
+    """Of nine rows one of two ranks has five, and the mean over ranks weighs these ranks alike."""
+    shares = []
+    for rank in range(2):
+        whole = OPTIONS.model_copy(update={"batch_size": 9, "batch_share": 1.0})
+        made = loop(tmp_path, whole, rank=rank, world=2)
+        made.sizes = np.zeros(9)
+        (chosen,) = made._batches(Part(TRAIN.rows[:9], TRAIN.targets[:9]), 0)
+        shares.append((len(chosen.indices), chosen.share))
+    assert shares == [(5, pytest.approx(10 / 9)), (4, pytest.approx(8 / 9))]
+
+
 def test_rank_without_validation_rows_takes_part(tmp_path: Path) -> None:
     alone = Part(VALIDATION.rows[:1], VALIDATION.targets[:1])
     outcomes, _ = in_ranks(2, tmp_path, alone)

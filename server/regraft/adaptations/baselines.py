@@ -1,5 +1,6 @@
 """What the adapted model is compared with: each an ordinary trial on the same rows and seed."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -13,6 +14,7 @@ from regraft.errors import CancelledRunError, RegraftError, UnsupportedError
 from regraft.evaluation.report import Judged, judge, majority_baseline, simple_baseline
 
 Result = TypeVar("Result")
+log = logging.getLogger("regraft.adaptations")
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,10 @@ def find_baselines(work: Work, learnt: Learnt, probe: Probe | str) -> dict[str, 
     """Majority, simple, scratch and probe; a text says why one could not be had."""
     task, data, seed = work.task, work.data, work.request.spec.seed
     with work.context.stage("baselines"):
+        rows = work.weighted(data.labelled)
         found: dict[str, Judged | str] = {
-            "majority": majority_baseline(task, data),
-            "simple": simple_baseline(task, data, seed, work.weighted(data.labelled)),
+            "majority": majority_baseline(task, data, rows),
+            "simple": tried(lambda: simple_baseline(task, data, seed, rows)),
         }
     found["scratch"] = tried(lambda: scratch_baseline(work, learnt))
     found["probe"] = probe if isinstance(probe, str) else _judged(probe)
@@ -37,13 +40,16 @@ def find_baselines(work: Work, learnt: Learnt, probe: Probe | str) -> dict[str, 
 
 
 def tried(action: Callable[[], Result]) -> Result | str:
-    """What it gives, or why it cannot be had."""
+    """What it gives, or why it cannot be had: what was trained is not lost for it."""
     try:
         return action()
     except CancelledRunError:
         raise
     except RegraftError as error:
         return str(error)
+    except Exception as error:
+        log.exception("something to compare with could not be had")
+        return f"it failed ({type(error).__name__}: {error})"
 
 
 def find_probe(work: Work, learnt: Learnt, train: Examples | None = None) -> Probe:

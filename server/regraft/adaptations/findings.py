@@ -8,9 +8,16 @@ from threadpoolctl import threadpool_limits
 from regraft.adaptations.learning import say
 from regraft.adaptations.work import Work, frozen_features
 from regraft.contract import Array, Feature, LinearHead
-from regraft.data.folds import make_folds
+from regraft.data.folds import make_folds, unit_numbers
 from regraft.domain import JSON, Examples
-from regraft.evaluation.findings import MOST_ROWS, label_errors, listed, near_duplicates, shift
+from regraft.evaluation.findings import (
+    MOST_ROWS,
+    Side,
+    label_errors,
+    listed,
+    near_duplicates,
+    shift,
+)
 
 MOST_SUSPECTS = 50
 MARKED = 0.75
@@ -95,12 +102,14 @@ def _shifts(work: Work, feature: Feature, test: Array) -> Iterator[JSON]:
     named = {"source domain": data.source, "unlabelled": data.unlabelled}
     if work.request.spec.test is not None and work.request.spec.data is not None:
         named["train"] = _own(work)
+    there = Side(test, unit_numbers(data.test))
     for name, part in named.items():
         if part is None:
             continue
         if name != "train":  # of which the features are known
             part = part.take(np.random.default_rng(seed).permutation(len(part))[:MOST_ROWS])
-        area = shift(frozen_features(work, feature, part), test, seed)
+        here = Side(frozen_features(work, feature, part), unit_numbers(part))
+        area = shift(here, there, seed)
         if area is None:
             continue
         said = "differ" if area >= MARKED else "are alike"

@@ -5,13 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from regraft.adaptations.choice import some
 from regraft.adaptations.context import Context
 from regraft.adaptations.request import PROBE, by, catalogued, check_request, usable
 from regraft.adaptations.work import begin, features_for_a_guess
-from regraft.data.folds import make_folds
+from regraft.data.folds import make_folds, unit_numbers
 from regraft.domain import JSON, AdaptationSpec, DataSet
-from regraft.errors import InvalidInputError, RegraftError
+from regraft.errors import InvalidInputError, RegraftError, UnsupportedError
 from regraft.plugins import Plugins
 from regraft.ranking import Measures, mean_ranks, measure
 
@@ -80,11 +82,13 @@ def _measured(context: Context, spec: AdaptationSpec, data: DataSet) -> list[Ran
     work = begin(request, data, context)
     rows = some(data.train, spec.seed)
     folds = make_folds(rows, spec.seed, FOLDS) or make_folds(rows, spec.seed)
-    targets = work.task.targets(rows.labels)
+    targets, units = work.task.targets(rows.labels), unit_numbers(rows)
     arrays = features_for_a_guess(work, request.candidates, rows)
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UnsupportedError("what it says of some rows is no number")
     prior = _prior(spec.source, context.plugins)
     return [
-        Ranked(spec.source, feature.name, measure(array, targets, folds), prior)
+        Ranked(spec.source, feature.name, measure(array, targets, folds, units), prior)
         for feature, array in zip(request.candidates, arrays, strict=True)
     ]
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,11 @@ def choose(scored: Sequence[Scored]) -> Scored:
     if not usable:
         reasons = "; ".join(f"{one.strategy.name}: {one.reason}" for one in scored)
         raise RunFailedError(f"No strategy came to an end. {reasons}")
-    return min(usable, key=lambda one: float("inf") if one.loss is None else one.loss + one.margin)
+    return min(usable, key=_compared)
+
+
+def _compared(one: Scored) -> float:
+    return one.loss + one.margin if one.loss is not None and isfinite(one.loss) else inf
 
 
 def margin(task: Task, rows: int, outputs: Array, targets: Array) -> float:

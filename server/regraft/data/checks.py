@@ -157,12 +157,16 @@ def check_several(source: str, labels: tuple[str, ...], task: type[Task]) -> Non
         raise DataError(source, [Problem("one-class", message)])
 
 
-def check_known(source: str, examples: Examples, labels: tuple[str, ...]) -> None:
-    """Raises DataError (unknown-label) with every row whose label is none of `labels`."""
+def check_known(source: str, examples: Examples, labels: tuple[str, ...], task: type[Task]) -> None:
+    """Raises DataError (unknown-label) with every row whose label is, or has within a mask, none of
+    `labels`. Characters of a text may be unknown: they count as errors."""
+    if not (task.classes or task.label_suffixes):
+        return
     known = set(labels)
     problems = [
         Problem("unknown-label", f"no row of the data has the label '{label}'", number)
-        for label, number in zip(examples.labels, examples.numbers, strict=True)
+        for value, number in zip(examples.labels, examples.numbers, strict=True)
+        for label in ([value] if task.classes else task.labels_of([value]))
         if label not in known
     ]
     if problems:

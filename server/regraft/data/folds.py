@@ -23,7 +23,7 @@ def make_folds(examples: Examples, seed: int, count: int = FOLDS) -> Folds:
     frequent = np.flatnonzero(counts[index] >= count)
     if len(names) < 2 or len(frequent) < count:
         return ()
-    units = _units(examples)
+    units = unit_numbers(examples)
     chosen = labels[frequent], units[frequent]
     held_out = [frequent[rows] for rows in _held_out(*chosen, seed, count)]
     folds = [_fold(index, units, rows) for rows in held_out]
@@ -41,7 +41,7 @@ def _held_out(labels: Array, units: Array, seed: int, count: int) -> list[Array]
         return [held for _, held in splitter.split(labels, labels, units)]
 
 
-def _units(examples: Examples) -> Array:
+def unit_numbers(examples: Examples) -> Array:
     """A number a row, equal for rows that every split keeps together."""
     units = units_of(examples, sorted(set(examples.labels)))
     numbers = np.empty(len(examples), int)

@@ -115,11 +115,11 @@ def _labels(spec: AdaptationSpec, files: Files, task: type[Task]) -> tuple[str, 
     labels = task.labels_of(files[main].labels)
     if not task.classes:
         check_several(references[main], labels, task)
-        return labels
-    check_classes(references[main], labels)
+    else:
+        check_classes(references[main], labels)
     for role, reference in references.items():
-        if role != "unlabelled":
-            check_known(reference, files[role], labels)
+        if role not in (main, "unlabelled"):
+            check_known(reference, files[role], labels, task)
     return labels
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
@@ -24,6 +24,8 @@ QUARTILE = 0.25
 their own. A median would bear more, but of a few categories and a number half look like that."""
 MOST_ROWS = 1000
 FOLDS = 3
+LEAST_UNITS = 20
+"""Of either set, from which a shift is no chance: of 6 rows each 12 of 100 would look like one."""
 STRENGTH = 0.01
 
 
@@ -114,23 +116,43 @@ def label_errors(probabilities: Array, targets: Array) -> list[Suspect]:
     return sorted(found, key=lambda one: -one.margin)
 
 
-def shift(one: Array, other: Array, seed: int) -> float | None:
+@dataclass(frozen=True)
+class Side:
+    """One of two sets that are told apart: its rows [N, D], and a number [N] that is the same for
+    rows that belong together: whoever knows one of them knows the others."""
+
+    rows: Array
+    units: Array
+
+    def some(self, rng: np.random.Generator) -> "Side":
+        chosen = rng.permutation(len(self.rows))[:MOST_ROWS]
+        return Side(self.rows[chosen], self.units[chosen])
+
+
+def shift(one: Side, other: Side, seed: int) -> float | None:
     """How well a linear classifier tells the rows of two sets apart, as the area under its ROC
-    curve out of fold: .5 is no shift, 1 is none in common. None where rows are too few.
+    curve out of fold: .5 is no shift, 1 is none in common. None where there are too few units.
 
     Source: Lopez-Paz & Oquab 2017, Revisiting Classifier Two-Sample Tests.
     """
     rng = np.random.default_rng(seed)
-    parts = [rows[rng.permutation(len(rows))[:MOST_ROWS]] for rows in (one, other)]
-    if min(map(len, parts)) < 2 * FOLDS:
+    sides = [side.some(rng) for side in (one, other)]
+    numbered = [np.unique(side.units, return_inverse=True)[1] for side in sides]
+    counts = [number.max(initial=-1) + 1 for number in numbered]
+    if min(counts) < LEAST_UNITS:
         return None
-    rows = np.concatenate(parts)
-    domains = np.repeat([0, 1], [len(part) for part in parts])
+    rows = np.concatenate([side.rows for side in sides])
+    units = np.concatenate([numbered[0], numbered[1] + counts[0]])
+    domains = np.repeat([0, 1], [len(side.rows) for side in sides])
     standard = (rows - rows.mean(0)) / np.maximum(rows.std(0), 1e-6)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    alone = sum(counts) == len(rows)
+    kind, groups = (StratifiedKFold, None) if alone else (StratifiedGroupKFold, units)
+    folds = kind(FOLDS, shuffle=True, random_state=seed)
     model = LogisticRegression(C=STRENGTH, max_iter=300)
     with threadpool_limits(1):
-        told = cross_val_predict(model, standard, domains, cv=folds, method="predict_proba")
+        told = cross_val_predict(
+            model, standard, domains, groups=groups, cv=folds, method="predict_proba"
+        )
     return float(roc_auc_score(domains, told[:, 1]))
 
 

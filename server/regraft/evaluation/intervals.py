@@ -57,14 +57,15 @@ def paired_bootstrap(
 
     Rows of one group are not independent, so whole groups are drawn; each row is a group of its own
     unless `groups` [N] says otherwise. Two that were not seen are drawn with them, in which the one
-    or the other is as much better as in any that was: a handful of rows that agree would leave no
-    doubt at all. Sources: Efron & Tibshirani 1993, chapters 8 and 13; Agresti & Min 2005.
+    or the other is as much better as in any that was, or by 1 where both are as good in all: a
+    handful of rows that agree would leave no doubt at all. Sources: Efron & Tibshirani 1993,
+    chapters 8 and 13; Agresti & Min 2005.
     """
     difference = np.asarray(ours, float) - np.asarray(theirs, float)
     names = range(len(difference)) if groups is None else groups
     _, units = np.unique(np.asarray(names), return_inverse=True)
     sums, sizes = np.bincount(units, difference), np.bincount(units).astype(float)
-    usual, most = sizes.mean(), np.abs(difference).max()
+    usual, most = sizes.mean(), np.abs(difference).max() or 1.0
     sums = np.append(sums, [usual * most, -usual * most])
     sizes = np.append(sizes, [usual, usual])
     rng = np.random.default_rng(seed)

@@ -28,10 +28,12 @@ def judge(task: Task, outputs: Array, targets: Array) -> Judged:
     return Judged(outputs, task.metrics(outputs, targets))
 
 
-def majority_baseline(task: Task, data: DataSet) -> Judged:
-    """A model that learnt nothing but how frequent the classes are."""
+def majority_baseline(task: Task, data: DataSet, rows: Examples | None = None) -> Judged:
+    """A model that learnt nothing but how frequent the classes are, in training or in these
+    rows."""
     targets = task.targets(data.test.labels)
-    return judge(task, task.majority(task.targets(data.train.labels), len(targets)), targets)
+    known = task.targets((data.train if rows is None else rows).labels)
+    return judge(task, task.majority(known, len(targets)), targets)
 
 
 def simple_baseline(task: Task, data: DataSet, seed: int, rows: Examples | None = None) -> Judged:
@@ -59,30 +61,37 @@ def build_report(
     task: Task, data: DataSet, ours: Judged, baselines: Baselines, seed: int, pretrained: bool
 ) -> JSON:
     """The whole report as JSON. A gain is ours against a baseline, positive is better; the verdict
-    is over the gains against the simple baseline and, where there is one, against scratch."""
+    is over the gains against the simple baseline, against the majority, which a simple one that
+    learnt noise may fall short of, and, where there is one, against scratch."""
     gains = {
         name: _gain(task, data.test, (ours, against), seed)
         for name, against in baselines.items()
-        if isinstance(against, Judged) and name != "majority"
+        if isinstance(against, Judged)
     }
-    judging = [gains[name] for name in ("simple", "scratch") if name in gains]
+    judging = [gains[name] for name in JUDGING if name in gains]
     return {
         "primary": task.primary,
         "verdict": decide(judging, pretrained),
         "metrics": ours.metrics,
         "baselines": {
-            name: found.metrics if isinstance(found, Judged) else None
+            name: _figures(found.metrics) if isinstance(found, Judged) else None
             for name, found in baselines.items()
         },
         "missing": {name: why for name, why in baselines.items() if isinstance(why, str)},
         "gain": _as_dict(gains, "simple", task),
         "gain_scratch": _as_dict(gains, "scratch", task),
         "gain_probe": _as_dict(gains, "probe", task),
+        "gain_majority": _as_dict(gains, "majority", task),
         "labels": list(task.labels),
         "rows": data.counts(),
         "fingerprint": data.fingerprint,
         "notes": [*data.notes, *_warnings(gains, pretrained)],
     }
+
+
+def _figures(metrics: JSON) -> JSON:
+    """Those of the whole: of a thousand classes the others take megabytes, and none is shown."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, list | dict)}
 
 
 def _gain(task: Task, test: Examples, pair: tuple[Judged, Judged], seed: int) -> Interval:
@@ -109,14 +118,19 @@ def _warnings(gains: Mapping[str, Interval], pretrained: bool) -> list[str]:
     found = [
         f"on the test part it is {100 * -gain.value:.1f} points worse than {KNOWN[name]}"
         for name, gain in gains.items()
-        if gain.value < 0
+        if round(1000 * gain.value) < 0
     ]
+    majority = gains.get("majority")
+    if majority is not None and majority.low <= 0 <= round(1000 * majority.value):
+        found.append(f"it is not surely better than {KNOWN['majority']}")
     if not pretrained:
         found.append("the source model has no pretrained weights: nothing is transferred from it")
     return found
 
 
+JUDGING = ("simple", "majority", "scratch")
 KNOWN = {
+    "majority": "always the same answer, the likeliest",
     "simple": "the simple baseline, which needs no source model",
     "scratch": "the same architecture trained from random weights",
     "probe": "a linear probe on the frozen source model",

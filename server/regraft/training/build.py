@@ -70,7 +70,10 @@ class Ingredients:
         assert self.before is not None
         made = self.before.strategy.finish(self.before.model())
         made.load_state_dict(load_file(self.weights))
-        made.requires_grad_(True)  # What it left alone, the next may change.
+        for name, parameter in made.backbone.named_parameters():
+            # What it left alone, the next may change; what the source model does, nobody.
+            parameter.requires_grad_(name not in made.fixed)
+        made.head.requires_grad_(True)
         freeze_unreached(made.backbone, made.example)
         return made
 

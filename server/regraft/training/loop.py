@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -120,14 +120,14 @@ class Loop:
         self.model.train()
         self.strategy.start_epoch(epoch, self.model)
         steps = self._steps(train)
-        for number, (indices, others) in enumerate(self._batches(train, epoch)):
+        for number, chosen in enumerate(self._batches(train, epoch)):
             if self.around.any_rank(self.around.cancelled()):
                 return "cancelled"
             if self.around.any_rank(self.around.expired()):
                 return "expired" if number or self.best else "unstarted"
             taken, total = epoch * steps + number, steps * self.plan.epochs
             self._set_rates(taken, total)
-            loss, norm = self._step(wrapped, train, (indices, others), taken / total)
+            loss, norm = self._step(wrapped, train, chosen, taken / total)
             if not math.isfinite(norm):
                 return "diverged"
             done = {"epoch": epoch + 1, "epochs": self.last, "step": number + 1}
@@ -135,11 +135,11 @@ class Loop:
         return "finished"
 
     def _step(
-        self, wrapped: nn.Module, train: Part, chosen: tuple[Array, Array], progress: float
+        self, wrapped: nn.Module, train: Part, chosen: "Chosen", progress: float
     ) -> tuple[float, float]:
         """One update; the task's loss and the norm of the gradient, which all ranks share. Rows
         without labels go through in the same pass."""
-        indices, others = chosen
+        indices, others, share = chosen
         rows = [train.rows[i] for i in indices] + [train.unlabelled[i] for i in others]
         batch = self._to_device(self._augmented(rows))
         targets = torch.from_numpy(train.targets[indices]).to(self.around.device)
@@ -149,7 +149,8 @@ class Loop:
             known.batch, known.features, known.logits, self.model, targets, loss, progress, unknown
         )
         self.optimizer.zero_grad(set_to_none=True)
-        self.strategy.loss(step).backward()  # type: ignore[no-untyped-call]
+        # The mean over ranks weighs them alike, and some may have a row more.
+        (self.strategy.loss(step) * share).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.max_gradient_norm)
         self.optimizer.step()
         return loss.item(), float(norm)
@@ -215,9 +216,9 @@ class Loop:
     def _pass(self, train: Part) -> int:
         return max(1, math.ceil(len(train.rows) / self.plan.batch(len(train.rows))))
 
-    def _batches(self, train: Part, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """This rank's share of each batch of the shuffled rows, and of as many without labels;
-        every rank takes as many steps."""
+    def _batches(self, train: Part, epoch: int) -> Iterator["Chosen"]:
+        """This rank's part of each batch of the shuffled rows, and of as many without labels; every
+        rank takes as many steps."""
         rng, steps = np.random.default_rng([self.strategy.seed, epoch]), self._steps(train)
         rows = len(train.rows)
         count = rows if steps == self._pass(train) else steps * self.plan.batch(rows)
@@ -228,7 +229,9 @@ class Loop:
         batches = _alike(np.concatenate(passes)[:count], sizes[: len(train.rows)], steps)
         beside = _alike(others, sizes[len(train.rows) :], steps)
         for number in shuffled:
-            yield self._share(batches[number]), self._share(beside[number])
+            mine, world = self._share(batches[number]), self.around.world
+            share = len(mine) * world / max(len(batches[number]), world)
+            yield Chosen(mine, self._share(beside[number]), share)
 
     def _sees(self, train: Part) -> bool:
         """Whether the strategy looks at rows without labels, and there are some."""
@@ -246,6 +249,15 @@ class Loop:
         factor = min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor if step >= group["start"] * total else 0.0
+
+
+class Chosen(NamedTuple):
+    """The positions of a rank's rows of a batch and of those without labels; how many it has of the
+    first, in parts of what each rank has in the mean."""
+
+    indices: Array
+    others: Array
+    share: float
 
 
 def _sizes(task: Task, parts: Sequence[Sequence[Any]]) -> Array:
