@@ -126,7 +126,9 @@ def measure_auto(bench: Bench, data: DataSet, rows: list[JSON]) -> JSON | None:
     for row in tried:
         strategy = with_options(bench.plugins.strategy(row["strategy"]), {}, row["seed"])
         figures = row["validation"], row["calibrated_loss"], row["seconds"]
-        scored.append(Scored(strategy, *figures, margin=row.get("margin", 0.0)))
+        scored.append(
+            Scored(strategy, *figures, margin=row["margin"] if strategy.freezes_backbone else 0.0)
+        )
     best = choose(scored).strategy
     found = known[best.name]
     cost = sum(row["processor_seconds"] for row in tried)

@@ -61,6 +61,7 @@ def test_a_shift_is_looked_for_among_some_of_the_rows_without_labels(
     work = begun(unlabelled=str(more))
     feature = learn_frozen(work).feature
     monkeypatch.setattr(findings, "MOST_ROWS", 12)
+    monkeypatch.setattr("regraft.evaluation.findings.LEAST_UNITS", 6)
 
     def counted(work: Any, feature: Any, part: Any) -> Any:
         asked.append(len(part))

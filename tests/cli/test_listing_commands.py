@@ -51,6 +51,12 @@ def test_published_model_is_listed_shown_promoted_rolled_back_and_asked(
     assert promoted == "/v2/models/reviews answers with version 2, before that 1\n"
     assert regraft("endpoints", "show", "reviews", "--json").json["previous"] == 1
     assert regraft("adaptations", "show", first["id"], "--json").json["state"] == "succeeded"
+    nothing, sizes = (
+        regraft("endpoints", "set", "reviews", *more) for more in ((), ("--replicas", "3"))
+    )
+    assert (nothing.code, sizes.code) == (2, 2)
+    assert "Nothing to set" in nothing.err
+    assert "add --placement dedicated" in sizes.err
 
 
 def test_prediction_answers_each_text_in_order(adapt: Any, regraft: Any) -> None:

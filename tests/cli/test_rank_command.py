@@ -24,6 +24,12 @@ def test_sources_are_ranked_by_the_features_of_real_rows(
     assert Registry(fresh_home.root).runs.all() == []
 
 
+def test_it_asks_no_server(regraft: Any, reviews: Path) -> None:
+    done = regraft("rank", str(reviews), "--url", "http://127.0.0.1:9")
+    assert done.code == 2
+    assert "it asks no server" in done.err
+
+
 def test_people_are_told_that_it_is_a_guess_and_what_it_cost(
     regraft: Any, reviews: Path, tiny_bert: Path
 ) -> None:

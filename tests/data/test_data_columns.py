@@ -55,7 +55,7 @@ def test_two_unnamed_columns_alike_are_ambiguous(problems):
     (problem,) = problems(lambda: choose(table(one=list("abcd"), two=list("efgg"))))
     assert problem.code == "ambiguous-columns"
     assert "'one', 'two'" in problem.message
-    assert "--text-column" in problem.message
+    assert "--input-column" in problem.message
     assert "--label-column" in problem.message
 
 
@@ -80,3 +80,9 @@ def test_one_column_cannot_be_text_and_label(problems):
     asked = {"input_column": "text", "label_column": "text"}
     (problem,) = problems(lambda: choose(table(text=["a"], label=["x"]), **asked))
     assert problem.code == "ambiguous-columns"
+
+
+def test_one_column_alone_cannot_be_named_better(problems):
+    (problem,) = problems(lambda: choose(table(text=list("abcd"))))
+    assert "there is only one column" in problem.message
+    assert "--label-column" not in problem.message

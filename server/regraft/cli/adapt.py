@@ -36,7 +36,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--test", help="A file with the test rows; DATA is then split in two."),
     click.option("--validation", help="A file with the validation rows."),
     click.option("--split", help="Fractions of train, validation, test [.7,.15,.15]."),
-    click.option("--limit-rows", type=int, help="Use only so many rows of DATA."),
+    click.option(
+        "--limit-rows", type=int, help="Use only about so many rows of DATA, at least 3 a class."
+    ),
     click.option(
         "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of the strategy."
     ),

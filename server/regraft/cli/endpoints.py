@@ -132,6 +132,8 @@ def place(name: str, replicas: str | None, **given: Any) -> None:
     wanted = {field: given[field] for field in fields}
     if replicas is not None:
         wanted |= _replicas(replicas)
+    if not wanted:
+        raise click.UsageError("Nothing to set. Give --placement, --replicas, or another option.")
     with open_backend(chosen_settings(given)) as backend:
         before = backend.endpoint(name)["placement"]
         known = {field: before[field] for field in Placement.model_fields}
@@ -139,6 +141,10 @@ def place(name: str, replicas: str | None, **given: Any) -> None:
             placement = Placement.model_validate({**known, **wanted})
         except ValidationError as error:
             raise InvalidInputError(explain(error)) from error
+        if placement.placement == "shared" and wanted.keys() - {"placement"}:
+            raise InvalidInputError(
+                "In the shared pool no endpoint has sizes of its own: add --placement dedicated."
+            )
         _print_endpoint(backend.place(name, placement), given)
 
 

@@ -46,7 +46,8 @@ def rank(**given: Any) -> None:
 
     reserve_stdout()
     start, as_json = time.perf_counter(), given.pop("as_json")
-    given.pop("url")
+    if given.pop("url") is not None:
+        raise click.UsageError("rank works in this process: it asks no server (--url).")
     settings = settings_from(home=given.pop("home"))
     asked, plugins = given.pop("sources"), Plugins.load()
     named = [name.strip() for name in asked.split(",")] if asked else None

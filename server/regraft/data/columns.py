@@ -56,7 +56,7 @@ def choose_columns(table: Table, columns: Columns, spec: AdaptationSpec) -> Role
 def _of_records(table: Table, columns: Columns, spec: AdaptationSpec) -> Roles:
     """Rows are records: there is no column of inputs, and the label's must be named or expected."""
     if spec.input_column is not None:
-        raise _ambiguous(table, "all columns but the label are inputs: leave --input-column out")
+        raise _problem(table, "all columns but the label are inputs: leave --input-column out")
     free = [name for name in table.names if name != spec.group_column]
     label = spec.label_column or _expected(table, free, columns.label)
     if label is None:
@@ -132,10 +132,13 @@ def _distinct(table: Table, roles: Roles) -> Roles:
 
 
 def _ambiguous(table: Table, reason: str) -> DataError:
-    message = (
-        f"{reason}; the header has {_listed(table)}. "
-        "Name them with --text-column and --label-column"
-    )
+    if len(table.names) < 2:
+        return _problem(table, "there is only one column: a row needs an input and a label")
+    return _problem(table, reason, ". Name them with --input-column and --label-column")
+
+
+def _problem(table: Table, reason: str, more: str = "") -> DataError:
+    message = f"{reason}; the header has {_listed(table)}{more}"
     return DataError(table.source, [Problem("ambiguous-columns", message)])
 
 
