@@ -74,7 +74,7 @@ def build_report(
         "verdict": decide(judging, pretrained),
         "metrics": ours.metrics,
         "baselines": {
-            name: _figures(found.metrics) if isinstance(found, Judged) else None
+            name: _without_tables(found.metrics) if isinstance(found, Judged) else None
             for name, found in baselines.items()
         },
         "missing": {name: why for name, why in baselines.items() if isinstance(why, str)},
@@ -89,9 +89,13 @@ def build_report(
     }
 
 
-def _figures(metrics: JSON) -> JSON:
-    """Those of the whole: of a thousand classes the others take megabytes, and none is shown."""
-    return {name: value for name, value in metrics.items() if not isinstance(value, list | dict)}
+def _without_tables(metrics: JSON) -> JSON:
+    """A confusion of a thousand classes takes megabytes, and nobody is shown that of a baseline."""
+    return {name: value for name, value in metrics.items() if not _is_table(value)}
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list)
 
 
 def _gain(task: Task, test: Examples, pair: tuple[Judged, Judged], seed: int) -> Interval:
