@@ -44,7 +44,8 @@ def test_so_many_rows_are_taken_as_the_budget_suffices_for(begun: Any, many: str
     count = len(less.data.train)
     assert HALF - 60 < count <= HALF
     assert less.notes == (
-        f"{count} of {TRAINED} training rows are used: the budget suffices for no more",
+        f"{count} of {TRAINED} training rows are used: the budget suffices for no "
+        "more, and the baselines learn from these too",
     )
     shares = Counter(less.data.train.labels)
     assert shares["True"] / count == pytest.approx(2 / 3, abs=0.01)
@@ -135,7 +136,10 @@ def test_the_version_tells_of_how_many_rows_it_learnt(
     monkeypatch.setattr(type(minilm), "trainable", False)  # auto has the closed form alone
     result = run(submit(data=many, strategy=strategy, budget=0.001)).result
     assert result is not None
-    note = f"{LEAST} of {TRAINED} training rows are used: the budget suffices for no more"
+    note = (
+        f"{LEAST} of {TRAINED} training rows are used: the budget suffices for no more, and the "
+        "baselines learn from these too"
+    )
     assert result["notes"] == [note]
     report = show_version(registry, "reviews", None)["report"]
     assert note in report["notes"]

@@ -35,7 +35,7 @@ def within_budget(work: Work, feature: Feature, share: float = 1.0) -> Work:
     if kept is data.train:
         return work
     note = f"{len(kept):,} of {len(data.train):,} training rows are used: the budget suffices "
-    note += "for no more"
+    note += "for no more, and the baselines learn from these too"
     judges, share = data.validation, len(kept) / len(data.train)
     if (fitting := max(least, round(share * len(judges)))) < len(judges):
         rng = np.random.default_rng(work.request.spec.seed)

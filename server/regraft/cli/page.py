@@ -28,6 +28,7 @@ def report_page(version: dict[str, Any]) -> str:
         gains=gains(report),
         confusion=confusion(report),
         curve=curve(version),
+        learnt_again=any(one.get("all_labels") and one["epochs"] for one in report["tried"]),
         names=NAMES,
         over_probe=gain_over_probe(report),
         shown_rows=SHOWN_ROWS,
