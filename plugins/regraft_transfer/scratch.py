@@ -28,7 +28,7 @@ class Scratch(FineTuning):
     Options = ScratchOptions
 
     def prepare(self, model: "TargetModel") -> "TargetModel":
-        if getattr(model.backbone, "keeps_statistics", False):
+        if model.keeps_statistics:
             raise UnsupportedError(
                 "the source model's batch norms keep the statistics that they have: from random "
                 "weights it would learn without any"

@@ -24,6 +24,12 @@ class TargetModel(nn.Module):
         self.example = dict(example or {})
         self.fixed = frozenset(n for n, p in backbone.named_parameters() if not p.requires_grad)
 
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether the backbone says, by an attribute of this name, that its batch norms take their
+        statistics as they are in training too."""
+        return bool(getattr(self.backbone, "keeps_statistics", False))
+
     def forward(self, **inputs: Tensor) -> tuple[Tensor, Tensor]:
         features = self.backbone(**inputs)
         return features, self.head(features)

@@ -104,6 +104,17 @@ def test_what_is_no_better_than_the_majority_is_no_positive_transfer(
     assert report["verdict"] == "negative"
 
 
+def test_without_a_simple_baseline_nothing_is_a_positive_transfer(
+    task: Task, data: DataSet
+) -> None:
+    ours = simple_baseline(task, data, 0)
+    baselines = {"majority": majority_baseline(task, data), "simple": "it failed (ValueError: x)"}
+    report = build_report(task, data, ours, baselines, 0, True)
+    assert report["gain_majority"]["low"] > 0
+    assert (report["verdict"], report["gain"]) == ("inconclusive", None)
+    assert report["missing"] == {"simple": "it failed (ValueError: x)"}
+
+
 def test_of_baselines_no_confusion_is_kept(task: Task, data: DataSet) -> None:
     ours = simple_baseline(task, data, 0)
     report = build_report(task, data, ours, {"majority": ours, "simple": ours}, 0, True)

@@ -27,10 +27,11 @@ NAMES = {
 def headline(result: dict[str, Any]) -> str:
     """The one sentence that says whether it was worth it."""
     metric = result["primary_metric"]
-    gains = [gain for gain in (result["gain"], result["gain_scratch"]) if gain]
+    gains = [_gain(gain) for gain in (result["gain"], result["gain_scratch"]) if gain]
+    compared = " and ".join(gains) or "compared with no baseline"
     return (
         f"{result['name']} version {result['version']}: {metric} "
-        f"{result['metrics']['primary']:.3f}, {' and '.join(map(_gain, gains))}: "
+        f"{result['metrics']['primary']:.3f}, {compared}: "
         f"{result['verdict']} transfer"
     )
 

@@ -62,7 +62,8 @@ def build_report(
 ) -> JSON:
     """The whole report as JSON. A gain is ours against a baseline, positive is better; the verdict
     is over the gains against the simple baseline, against the majority, which a simple one that
-    learnt noise may fall short of, and, where there is one, against scratch."""
+    learnt noise may fall short of, and, where there is one, against scratch. Without the simple one
+    it is never positive."""
     gains = {
         name: _gain(task, data.test, (ours, against), seed)
         for name, against in baselines.items()
@@ -71,7 +72,7 @@ def build_report(
     judging = [gains[name] for name in JUDGING if name in gains]
     return {
         "primary": task.primary,
-        "verdict": decide(judging, pretrained),
+        "verdict": decide(judging, pretrained and "simple" in gains),
         "metrics": ours.metrics,
         "baselines": {
             name: _without_tables(found.metrics) if isinstance(found, Judged) else None
